@@ -1,0 +1,29 @@
+-- Moves what is due out of lane '@': delayed tasks to their lane, run deadlines to their end. At most 500 a call.
+-- Returns the runs that a deadline ended.
+create or replace function goalpost.move_due() returns uuid[] language plpgsql as $$
+declare
+  _late uuid[];
+  _run  uuid;
+  _over uuid[] := '{}';
+begin
+  with due as (
+    delete from goalpost.ready q where q.ctid = any(array(
+      select r.ctid from goalpost.ready r
+      where r.lane = '@' and r.prio = 0 and r.key <= extract(epoch from goalpost.now())
+      order by r.lane, r.prio, r.key, r.rank limit 500 for update skip locked))
+    returning q.*),
+  moved as (
+    insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
+    select d.to_lane, u.prio, u.key, d.rank, d.run_id, d.position, d.item
+    from due d join goalpost.runs u on u.id = d.run_id where d.to_lane <> '!deadline')
+  select array_agg(d.run_id order by d.run_id) filter (where d.to_lane = '!deadline') into _late from due d;
+  if _late is not null then
+    foreach _run in array _late loop
+      if goalpost.stop_run(_run, 'failed', json_build_object('code', 'RUN_DEADLINE',
+          'message', 'the run did not finish before its deadline')) then
+        _over := _over || _run;
+      end if;
+    end loop;
+  end if;
+  return _over;
+end $$;

@@ -1,0 +1,17 @@
+-- Ends a run as failed or cancelled: every task that is not final is cancelled, in lock order, then the run.
+-- False if the run is unknown or final already. Ready rows are hints and are dropped by whoever claims them.
+create or replace function goalpost.stop_run(_run uuid, _status text, _error json) returns boolean language plpgsql
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+as $$
+begin
+  perform 1 from goalpost.tasks t where t.run_id = _run
+    and t.status in ('waiting', 'ready', 'running', 'suspended') order by t.position, t.item for update;
+  update goalpost.runs set status = _status, error = _error, finished_at = goalpost.now()
+  where id = _run and status in ('queued', 'running', 'paused');
+  if not found then
+    return false;
+  end if;
+  update goalpost.tasks set status = 'cancelled', finished_at = goalpost.now()
+  where run_id = _run and status in ('waiting', 'ready', 'running', 'suspended');
+  return true;
+end $$;

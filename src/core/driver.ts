@@ -1,0 +1,28 @@
+/** A row as the drivers give it back: column name to value. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** What runs statements: a driver, or the inside of a transaction. */
+export interface Queryable {
+  /** Runs one statement. Parameters are `$1…`; JSON is passed and returned as text. */
+  query<R extends Row = Row>(text: string, values?: readonly unknown[]): Promise<R[]>;
+}
+
+/** The database, as the engine needs it. */
+export interface Driver extends Queryable {
+  readonly kind: "postgres" | "pglite";
+  /** Runs `work` in one transaction on one connection; a throw rolls back. */
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
+  /** Runs several statements at once, without parameters, within a transaction given by the caller or its own. */
+  script(sql: string, tx?: Queryable): Promise<void>;
+  /**
+   * Calls `onMessage` for every NOTIFY on the channel until the returned function is called. The connection is
+   * made again when it breaks; `onReconnect` says that messages may have been missed.
+   */
+  listen(channel: string, handlers: ListenHandlers): Promise<() => Promise<void>>;
+  close(): Promise<void>;
+}
+
+export interface ListenHandlers {
+  readonly onMessage: (payload: string) => void;
+  readonly onReconnect?: () => void;
+}

@@ -1,0 +1,54 @@
+import {
+  type ErrorCode,
+  type FailedTask,
+  GoalpostError,
+  type GraphIssue,
+  InvalidGraphError,
+  isGoalpostError,
+} from "./errors.ts";
+
+/** An error as it is stored. */
+export interface ErrorRecord {
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** The name of the error's class, if it was not one of ours. */
+  readonly name?: string;
+  readonly stack?: string;
+  readonly details?: Readonly<Record<string, unknown>>;
+  /** The task that failed, when the error ended a run. */
+  readonly task?: FailedTask | null;
+}
+
+const STACK_LINES = 12;
+
+/** What is kept of anything thrown. An error that is not ours gets `code` (default STEP_FAILED). */
+export function toErrorRecord(error: unknown, code: ErrorCode = "STEP_FAILED"): ErrorRecord {
+  if (isGoalpostError(error)) {
+    return { code: error.code, message: error.message, ...(error.details && { details: error.details }) };
+  }
+  if (error instanceof Error) {
+    const stack = error.stack?.split("\n").slice(0, STACK_LINES).join("\n");
+    return { code, message: error.message || error.name, name: error.name, ...(stack && { stack }) };
+  }
+  return { code, message: `something that is not an Error was thrown: ${describe(error)}` };
+}
+
+function describe(value: unknown): string {
+  try {
+    return typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
+  } catch {
+    return Object.prototype.toString.call(value);
+  }
+}
+
+/** The error that a record stands for. */
+export function fromErrorRecord(record: ErrorRecord): GoalpostError {
+  if (record.code === "INVALID_GRAPH" && Array.isArray(record.details?.["issues"])) {
+    return new InvalidGraphError(record.details["issues"] as GraphIssue[]);
+  }
+  const error = new GoalpostError(record.code, record.message, record.details ? { details: record.details } : {});
+  if (record.stack) {
+    error.stack = record.stack;
+  }
+  return error;
+}

@@ -1,0 +1,106 @@
+import type { GraphIssue } from "./errors.ts";
+import type { Json } from "./json.ts";
+import type { Logger } from "./logger.ts";
+
+/** What is wanted. A string stands for a goal with that text. */
+export interface Goal {
+  readonly text: string;
+  /** Facts that the decomposer and every step can read. */
+  readonly context?: Json | undefined;
+}
+
+/** Why a task waits for another: it reads its output, somebody ordered it so, or both touch one thing. */
+export type EdgeReason = "data" | "order" | "conflict";
+
+export interface Dependency {
+  readonly id: string;
+  readonly reason?: EdgeReason | undefined;
+  /** The task runs even if this dependency was skipped. Default false. */
+  readonly optional?: boolean | undefined;
+}
+
+/** A planned task. */
+export interface TaskSpec {
+  /** Unique in the whole graph; see the README for allowed names. */
+  readonly id: string;
+  readonly description: string;
+  readonly dependsOn?: readonly (string | Dependency)[] | undefined;
+  /** The step that does it. Default: the id. A task with subtasks, or to be decomposed, needs none. */
+  readonly step?: string | undefined;
+  /** May hold `{ "$ref": "taskId", "path": "a.b" }` anywhere; a reference adds its data dependency. */
+  readonly args?: unknown;
+  /** Makes this a compound task: its output holds the outputs of its leaves by id. */
+  readonly subtasks?: readonly TaskSpec[] | undefined;
+  /** Ask the decomposer again when this task is reached. Default false. */
+  readonly decompose?: boolean | undefined;
+  /** What it reads and writes, for the optimizer. */
+  readonly effects?: { readonly reads?: readonly string[] | undefined; readonly writes?: readonly string[] | undefined } | undefined;
+  /** Tries in all, the first included. Default: the step's, else 3. */
+  readonly maxAttempts?: number | undefined;
+  /** Milliseconds that one try may take. Default: the step's, else 30,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Tasks and their dependencies. */
+export interface TaskGraph {
+  readonly tasks: readonly TaskSpec[];
+}
+
+declare const valid: unique symbol;
+
+/** A task graph that `validate` has checked: only such a graph can be stored and run. */
+export interface ValidTaskGraph extends TaskGraph {
+  readonly [valid]: true;
+  /** Oddities that do not stop a run, such as tasks whose output nobody uses. */
+  readonly warnings: readonly GraphIssue[];
+  /** Tasks in all, nested ones included. */
+  readonly taskCount: number;
+  /** Levels of nesting; 1 for a flat graph. */
+  readonly depth: number;
+  /** The most tasks that can run at once. */
+  readonly width: number;
+}
+
+/** What a graph may not exceed. */
+export interface GraphLimits {
+  /** Levels of nesting, not length of chains. Default 5. */
+  readonly maxDepth: number;
+  /** Tasks in all, inclusive. Default 10,000. */
+  readonly maxTasks: number;
+  /** Tasks that could run at once. Default 10,000. */
+  readonly maxWidth: number;
+}
+
+export const DEFAULT_LIMITS: GraphLimits = { maxDepth: 5, maxTasks: 10_000, maxWidth: 10_000 };
+
+/** A JSON Schema document. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** What a decomposer is told of a step. */
+export interface StepInfo {
+  readonly name: string;
+  readonly description?: string;
+  readonly argsSchema?: JsonSchema;
+  readonly outputSchema?: JsonSchema;
+}
+
+/** What a decomposer is given besides the goal. */
+export interface DecomposeContext {
+  readonly steps: readonly StepInfo[];
+  readonly limits: GraphLimits;
+  /** Levels above the tasks to be made: 0 for the goal itself. */
+  readonly depth: number;
+  /** The task to be decomposed; undefined for the goal itself. */
+  readonly task?: TaskSpec | undefined;
+  /** Outputs of the dependencies of that task, by id. */
+  readonly outputs: Readonly<Record<string, Json>>;
+  /** Aborts when planning takes too long or the run is cancelled. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** Turns a goal into tasks: a plain function, {@link rules}, or an LLM. */
+export type Decomposer = (
+  goal: Goal,
+  ctx: DecomposeContext,
+) => readonly TaskSpec[] | TaskGraph | Promise<readonly TaskSpec[] | TaskGraph>;

@@ -1,0 +1,35 @@
+/** How long to wait between tries. */
+export interface RetryPolicy {
+  /** Milliseconds before the second try. Default 1,000. */
+  readonly baseMs: number;
+  /** What each further wait is multiplied by. Default 2. */
+  readonly factor: number;
+  /** No wait is longer, in milliseconds. Default 300,000. */
+  readonly maxDelayMs: number;
+  /** Full jitter: a random wait between 0 and the computed one. Default true. */
+  readonly jitter: boolean;
+}
+
+/** How a step is tried; each falls back to the defaults of the README. */
+export interface StepPolicy {
+  /** Tries in all, the first included. Default 3. */
+  readonly maxAttempts?: number | undefined;
+  /** Milliseconds that one try may take. Default 30,000. */
+  readonly timeoutMs?: number | undefined;
+  readonly retry?: Partial<RetryPolicy> | undefined;
+}
+
+export const DEFAULT_RETRY: RetryPolicy = { baseMs: 1000, factor: 2, maxDelayMs: 300_000, jitter: true };
+export const DEFAULT_MAX_ATTEMPTS = 3;
+export const DEFAULT_TIMEOUT_MS = 30_000;
+
+/**
+ * Milliseconds to wait after the given failed attempt: `min(maxDelayMs, baseMs × factor^(attempt − 1))`, with full
+ * jitter (Brooker, "Exponential Backoff and Jitter", 2015).
+ * @param attempt the attempt that failed, from 1
+ * @param random a number in [0, 1)
+ */
+export function retryDelayMs(policy: RetryPolicy, attempt: number, random: number): number {
+  const delay = Math.min(policy.maxDelayMs, policy.baseMs * policy.factor ** (attempt - 1));
+  return policy.jitter ? delay * random : delay;
+}

@@ -1,0 +1,25 @@
+/** Tokens and money of LLM and embedding calls. */
+export interface Usage {
+  readonly inputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
+  readonly outputTokens: number;
+  readonly reasoningTokens: number;
+  readonly calls: number;
+  /** US dollars; null when the price of a call is unknown. */
+  readonly costUsd: number | null;
+  /** True if part of it is an estimate. */
+  readonly estimated: boolean;
+}
+
+/** The usage of work that called no model. */
+export const NO_USAGE: Usage = {
+  inputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+  calls: 0,
+  costUsd: 0,
+  estimated: false,
+};

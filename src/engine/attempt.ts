@@ -1,0 +1,162 @@
+import type { Clock } from "../core/clock.ts";
+import { type ErrorRecord, toErrorRecord } from "../core/error-record.ts";
+import { GoalpostError, isGoalpostError, RetryAfterError } from "../core/errors.ts";
+import { type Json, toJson } from "../core/json.ts";
+import type { Logger } from "../core/logger.ts";
+import { retryDelayMs } from "../core/retry.ts";
+import { shapeToRows } from "../core/shape.ts";
+import type { TaskCall, TaskCode, TaskResult } from "./code.ts";
+import type { DefinitionNode } from "./definitions.ts";
+import type { ClaimedTask, Report, RunInfo } from "./protocol.ts";
+
+export interface AttemptOptions {
+  readonly task: ClaimedTask;
+  readonly run: RunInfo;
+  readonly node: DefinitionNode;
+  readonly inputs: Readonly<Record<string, Json>>;
+  readonly code: TaskCode;
+  /** Aborted by the worker: cancellation, a lost task, the worker's own end. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly maxOutputBytes: number;
+  /** Stores a checkpoint; resolves to a status if the task is no longer held. */
+  readonly mark: (key: string, value: string) => Promise<string | null>;
+}
+
+/**
+ * Carries out one try of a task and says how it went. The function's promise is left alone once the try is over:
+ * what it does after a timeout or an abort changes nothing.
+ * @returns undefined if the task is no longer this worker's
+ */
+export async function carryOut(options: AttemptOptions): Promise<Report | undefined> {
+  const timeout = new AbortController();
+  const signal = AbortSignal.any([options.signal, timeout.signal]);
+  const { timeoutMs } = options.code.policy;
+  const stopTimer = options.clock.timer(timeoutMs, () => timeout.abort(timedOut(options, timeoutMs)));
+  try {
+    const result = await untilAborted(() => options.code.execute(makeCall(options, signal)), signal);
+    return complete(options, result);
+  } catch (error) {
+    return options.signal.aborted ? undefined : fail(options, error);
+  } finally {
+    stopTimer();
+  }
+}
+
+function timedOut({ node }: AttemptOptions, timeoutMs: number): GoalpostError {
+  if (node.kind === "plan") {
+    const message = `the decomposer did not return within ${timeoutMs} ms; raise planTimeoutMs`;
+    return new GoalpostError("DECOMPOSER_FAILED", message, { retryable: false });
+  }
+  return new GoalpostError(
+    "STEP_TIMEOUT",
+    `step "${stepOf(node)}" of task "${node.name}" did not finish within ${timeoutMs} ms; ` +
+      "raise its timeoutMs, or let it stop early when ctx.signal aborts",
+  );
+}
+
+function untilAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    work()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+function makeCall(options: AttemptOptions, signal: AbortSignal): TaskCall {
+  const { task, run, node, inputs } = options;
+  return {
+    run,
+    node,
+    inputs,
+    signal,
+    attempt: task.failures + 1,
+    index: task.item < 0 ? undefined : task.item,
+    itemInput: task.itemInput,
+    log: options.logger,
+    once: makeOnce(options, signal),
+  };
+}
+
+function makeOnce(options: AttemptOptions, signal: AbortSignal): TaskCall["once"] {
+  const stored = new Map(Object.entries(options.task.checkpoints));
+  const underWay = new Map<string, Promise<Json>>();
+  const remember = async (key: string, fn: () => unknown): Promise<Json> => {
+    const text = toJson(await fn(), `ctx.once("${key}") of step "${stepOf(options.node)}" was given`);
+    checkSize(text, options);
+    signal.throwIfAborted();
+    const status = await options.mark(key, text);
+    if (status) {
+      throw new GoalpostError("LEASE_LOST", `ctx.once("${key}") came too late: the task is no longer this worker's`);
+    }
+    return JSON.parse(text) as Json;
+  };
+  return async (key, fn) => {
+    signal.throwIfAborted();
+    if (stored.has(key)) {
+      return structuredClone(stored.get(key)) as Json;
+    }
+    const promise = underWay.get(key) ?? remember(key, fn);
+    underWay.set(key, promise);
+    try {
+      const value = await promise;
+      stored.set(key, value);
+      return value;
+    } finally {
+      underWay.delete(key);
+    }
+  };
+}
+
+function complete(options: AttemptOptions, result: TaskResult): Report {
+  const text = toJson(result.output, `step "${stepOf(options.node)}" returned`);
+  checkSize(text, options);
+  const shape = result.shape ? toJson(shapeToRows(result.shape), "the plan is") : null;
+  return { task: options.task, outcome: "completed", payload: text, delayMs: 0, shape };
+}
+
+function checkSize(text: string, { node, maxOutputBytes }: AttemptOptions): void {
+  // A character is at most three bytes: most outputs need no exact count.
+  if (text.length * 3 <= maxOutputBytes || Buffer.byteLength(text) <= maxOutputBytes) {
+    return;
+  }
+  throw new GoalpostError(
+    "OUTPUT_TOO_LARGE",
+    `step "${stepOf(node)}" returned ${Buffer.byteLength(text)} bytes of JSON; ${maxOutputBytes} are allowed. ` +
+      "Store large data elsewhere and return where it is, or raise workers.maxOutputBytes.",
+  );
+}
+
+function fail(options: AttemptOptions, error: unknown): Report {
+  const attempt = options.task.failures + 1;
+  const { maxAttempts, retry } = options.code.policy;
+  const record: ErrorRecord = {
+    ...toErrorRecord(error),
+    task: options.node.kind === "plan" ? null : { id: options.node.name, step: stepOf(options.node), attempt },
+  };
+  const again = attempt < maxAttempts && !(isGoalpostError(error) && !error.retryable);
+  options.logger.warn(
+    { runId: options.run.id, taskId: options.node.name, attempt, code: record.code, retry: again },
+    "an attempt failed",
+  );
+  return {
+    task: options.task,
+    outcome: again ? "retry" : "failed",
+    payload: JSON.stringify(record),
+    delayMs: again ? delayAfter(error, () => retryDelayMs(retry, attempt, Math.random())) : 0,
+    shape: null,
+  };
+}
+
+function delayAfter(error: unknown, otherwise: () => number): number {
+  const asked = isGoalpostError(error) && error.name === RetryAfterError.name;
+  return asked ? (error as RetryAfterError).retryAfterMs : otherwise();
+}
+
+/** The step that does the work of a node. */
+export function stepOf(node: DefinitionNode): string {
+  return node.spec.step ?? node.name;
+}

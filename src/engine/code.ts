@@ -1,0 +1,42 @@
+import type { Json } from "../core/json.ts";
+import type { Logger } from "../core/logger.ts";
+import type { RetryPolicy } from "../core/retry.ts";
+import type { Shape } from "../core/shape.ts";
+import type { DefinitionNode, RunDefinition } from "./definitions.ts";
+import type { RunInfo } from "./protocol.ts";
+
+/** One try of one task, as the code that carries it out sees it. */
+export interface TaskCall {
+  readonly run: RunInfo;
+  readonly node: DefinitionNode;
+  readonly attempt: number;
+  /** The index of a map item; undefined elsewhere. */
+  readonly index: number | undefined;
+  readonly itemInput: Json;
+  /** Outputs of the dependencies by name. */
+  readonly inputs: Readonly<Record<string, Json>>;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  once(key: string, fn: () => unknown): Promise<Json>;
+}
+
+export interface TaskResult {
+  readonly output: unknown;
+  /** What the run grows by; made with the position of the task at hand. */
+  readonly shape?: Shape;
+}
+
+export interface TaskPolicy {
+  readonly maxAttempts: number;
+  readonly timeoutMs: number;
+  readonly retry: RetryPolicy;
+}
+
+/** The code of a task. */
+export interface TaskCode {
+  readonly policy: TaskPolicy;
+  execute(call: TaskCall): Promise<TaskResult>;
+}
+
+/** Finds the code of a task; undefined if this process does not have it. */
+export type FindCode = (run: RunInfo, definition: RunDefinition, node: DefinitionNode) => TaskCode | undefined;

@@ -1,0 +1,174 @@
+import type { Queryable } from "../core/driver.ts";
+import type { NodeKind, NodeSpec } from "../core/shape.ts";
+
+/** A node as a worker knows it. */
+export interface DefinitionNode {
+  readonly position: number;
+  readonly name: string;
+  readonly kind: NodeKind;
+  readonly spec: NodeSpec;
+}
+
+/** Definitions kept in memory at most; planned runs have one each. */
+const MAX_CACHED = 500;
+
+interface Edge {
+  readonly src: number;
+  readonly dst: number;
+  readonly reason: string;
+}
+
+interface DefinitionParts {
+  readonly id: number;
+  readonly name: string;
+  readonly hash: string;
+  readonly nodes: readonly DefinitionNode[];
+  readonly edges: readonly Edge[];
+}
+
+/** The nodes and edges of a definition, as they were when it was loaded: it can grow, never change. */
+export class RunDefinition {
+  readonly id: number;
+  readonly name: string;
+  readonly hash: string;
+  readonly #nodes: ReadonlyMap<number, DefinitionNode>;
+  readonly #sources: ReadonlyMap<number, readonly Edge[]>;
+  readonly #targets: ReadonlyMap<number, readonly Edge[]>;
+
+  constructor(parts: DefinitionParts) {
+    this.id = parts.id;
+    this.name = parts.name;
+    this.hash = parts.hash;
+    this.#nodes = new Map(parts.nodes.map((node) => [node.position, node]));
+    this.#sources = groupBy(parts.edges, (edge) => edge.dst);
+    this.#targets = groupBy(parts.edges, (edge) => edge.src);
+  }
+
+  has(position: number): boolean {
+    return this.#nodes.has(position);
+  }
+
+  /** The names of all nodes that are loaded. */
+  names(): Set<string> {
+    return new Set([...this.#nodes.values()].map((node) => node.name));
+  }
+
+  /** @throws if the position is not loaded */
+  node(position: number): DefinitionNode {
+    const node = this.#nodes.get(position);
+    if (!node) {
+      throw new Error(`definition ${this.id} has no node ${position}`);
+    }
+    return node;
+  }
+
+  /** The nodes whose outputs the node at `position` is given, those behind its gates included. */
+  inputsOf(position: number): DefinitionNode[] {
+    const inputs: DefinitionNode[] = [];
+    const seen = new Set<number>();
+    const open = [position];
+    for (let at = open.pop(); at !== undefined; at = open.pop()) {
+      for (const { src, reason } of this.#sources.get(at) ?? []) {
+        if (seen.has(src)) {
+          continue;
+        }
+        seen.add(src);
+        const node = this.node(src);
+        if (reason === "gate") {
+          open.push(src);
+        } else if (node.kind !== "plan") {
+          inputs.push(node);
+        }
+      }
+    }
+    return inputs;
+  }
+
+  /** The join or end node that a plan node's tasks must lead into. */
+  joinOf(position: number): DefinitionNode | undefined {
+    return (this.#targets.get(position) ?? [])
+      .map((edge) => this.node(edge.dst))
+      .find((node) => node.kind === "join" || node.kind === "end");
+  }
+}
+
+type StepRow = { definition_id: string; position: number; name: string; kind: NodeKind; spec: string };
+type EdgeRow = { definition_id: string; src: number; dst: number; reason: string };
+
+const LOAD_DEFINITIONS = "select id::text as id, name, hash from goalpost.definitions where id = any($1::bigint[])";
+const LOAD_STEPS =
+  "select definition_id::text, position, name, kind, spec::text from goalpost.steps where definition_id = any($1::bigint[])";
+const LOAD_EDGES =
+  "select definition_id::text, src, dst, reason from goalpost.edges where definition_id = any($1::bigint[])";
+
+/** Loads definitions when a task needs them, and again when a planned run has grown. */
+export class DefinitionCache {
+  readonly #db: Queryable;
+  readonly #known = new Map<number, RunDefinition>();
+
+  constructor(db: Queryable) {
+    this.#db = db;
+  }
+
+  /** The definition if the node is in memory. */
+  peek(id: number, position: number): RunDefinition | undefined {
+    const definition = this.#known.get(id);
+    return definition?.has(position) ? definition : undefined;
+  }
+
+  /** Loads what the tasks need and is not in memory. */
+  async load(tasks: readonly { definitionId: number; position: number }[]): Promise<void> {
+    const missing = new Set(
+      tasks.filter((task) => !this.peek(task.definitionId, task.position)).map((task) => task.definitionId),
+    );
+    if (missing.size === 0) {
+      return;
+    }
+    const ids = [[...missing].map(String)];
+    const definitions = await this.#db.query<{ id: string; name: string; hash: string }>(LOAD_DEFINITIONS, ids);
+    const steps = await this.#db.query<StepRow>(LOAD_STEPS, ids);
+    const edges = await this.#db.query<EdgeRow>(LOAD_EDGES, ids);
+    const stepsOf = groupBy(steps, (row) => row.definition_id);
+    const edgesOf = groupBy(edges, (row) => row.definition_id);
+    for (const row of definitions) {
+      const definition = new RunDefinition({
+        id: Number(row.id),
+        name: row.name,
+        hash: row.hash,
+        nodes: (stepsOf.get(row.id) ?? []).map(({ position, name, kind, spec }) => ({
+          position,
+          name,
+          kind,
+          spec: JSON.parse(spec) as NodeSpec,
+        })),
+        edges: edgesOf.get(row.id) ?? [],
+      });
+      this.#known.set(definition.id, definition);
+    }
+    this.#forgetOldest();
+  }
+
+  #forgetOldest(): void {
+    for (const id of this.#known.keys()) {
+      if (this.#known.size <= MAX_CACHED) {
+        return;
+      }
+      this.#known.delete(id);
+    }
+  }
+}
+
+/** Map.groupBy, which Node 20 lacks. */
+function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) {
+      group.push(item);
+    } else {
+      groups.set(key, [item]);
+    }
+  }
+  return groups;
+}

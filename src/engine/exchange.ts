@@ -1,0 +1,250 @@
+import type { Clock } from "../core/clock.ts";
+import type { Driver } from "../core/driver.ts";
+import { GoalpostError } from "../core/errors.ts";
+import type { Logger } from "../core/logger.ts";
+import {
+  compareTasks,
+  encodeMark,
+  encodeReport,
+  encodeStart,
+  parseReply,
+  type Reply,
+  type Report,
+  type StartRow,
+  type TaskKey,
+} from "./protocol.ts";
+import { isTransient } from "./transient.ts";
+
+const EXCHANGE =
+  "select goalpost.exchange($1::uuid, $2::bigint, $3::int, $4::text[], $5::bigint[], $6::json, $7::json, $8::json, $9::json, $10::timestamptz) as reply";
+
+/** At most this many elements, and about this much text, go into one call. */
+const MAX_ELEMENTS = 1000;
+const MAX_BYTES = 8 * 1024 * 1024;
+const REPEAT_MS = { first: 20, most: 2000 };
+
+type Kind = "start" | "report" | "mark";
+
+interface Element {
+  readonly kind: Kind;
+  readonly text: string;
+  readonly task: TaskKey | null;
+  readonly resolve: (refusedWith: string | null) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface ExchangeOptions {
+  readonly driver: Driver;
+  readonly worker: string;
+  readonly lanes: readonly string[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** How many tasks may be handed out now. */
+  readonly room: () => number;
+  readonly deliver: (reply: Reply, seq: number) => void;
+  /** JSON text of what this instance says of itself, if it is due; else null. */
+  readonly beat: () => string | null;
+}
+
+/**
+ * The line between one worker and the database: everything that happened since the last call goes in, newly
+ * claimed tasks come out, one call at a time. A call that got no answer is repeated with the same number until it is
+ * answered. A call that the database refuses is taken apart, so that one bad element cannot hold up the others.
+ */
+export class Exchange {
+  readonly #options: ExchangeOptions;
+  #waiting: Element[] = [];
+  #closed: bigint[] = [];
+  #seq = 0;
+  #busy = false;
+  #scheduled = false;
+  #pollAsked = false;
+  #stopped = false;
+  #idle: (() => void)[] = [];
+  /** seq → tasks of that hand-out that are not settled. */
+  readonly #outstanding = new Map<number, number>();
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+  }
+
+  /** Stores a run. */
+  async start(row: StartRow): Promise<void> {
+    await this.#add("start", encodeStart(row), null);
+  }
+
+  /** Settles a task; resolves to the task's status if the report was refused, else null. */
+  report(report: Report): Promise<string | null> {
+    return this.#add("report", encodeReport(report), report.task);
+  }
+
+  /** Stores a checkpoint; resolves to a status if the task is no longer held, else null. */
+  mark(task: TaskKey, key: string, value: string): Promise<string | null> {
+    return this.#add("mark", encodeMark(task, key, value), task);
+  }
+
+  /** Asks for tasks although there may be nothing to hand in. */
+  poll(): void {
+    this.#pollAsked = true;
+    this.#schedule();
+  }
+
+  /** All tasks of that hand-out are settled: the database may forget it. */
+  settled(seq: number): void {
+    const left = (this.#outstanding.get(seq) ?? 1) - 1;
+    if (left > 0) {
+      this.#outstanding.set(seq, left);
+      return;
+    }
+    this.#outstanding.delete(seq);
+    this.#closed.push(BigInt(seq));
+  }
+
+  /** Resolves when nothing is waiting or under way. */
+  drained(): Promise<void> {
+    if (!this.#busy && this.#waiting.length === 0 && !this.#pollAsked) {
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Sends nothing more; what is waiting is rejected. */
+  stop(): void {
+    this.#stopped = true;
+    for (const element of this.#waiting.splice(0)) {
+      element.reject(new GoalpostError("CLOSED", "the client was closed before this could be stored"));
+    }
+  }
+
+  #add(kind: Kind, text: string, task: TaskKey | null): Promise<string | null> {
+    if (this.#stopped) {
+      return Promise.reject(new GoalpostError("CLOSED", "this client is closed; open another one with Goalpost.open()"));
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ kind, text, task, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** One turn of the event loop gathers what belongs together. */
+  #schedule(): void {
+    if (this.#busy || this.#scheduled || this.#stopped) {
+      return;
+    }
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    if (this.#busy) {
+      return;
+    }
+    this.#busy = true;
+    while (!this.#stopped && (this.#waiting.length > 0 || this.#pollAsked)) {
+      this.#pollAsked = false;
+      await this.#send(this.#take());
+      await new Promise(setImmediate);
+    }
+    this.#busy = false;
+    for (const resolve of this.#idle.splice(0)) {
+      resolve();
+    }
+  }
+
+  #take(): Element[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < this.#waiting.length && count < MAX_ELEMENTS && (count === 0 || bytes < MAX_BYTES)) {
+      bytes += this.#waiting[count]?.text.length ?? 0;
+      count += 1;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #send(elements: readonly Element[]): Promise<void> {
+    const reports = elements
+      .filter((element) => element.kind === "report")
+      .sort((a, b) => (a.task && b.task ? compareTasks(a.task, b.task) : 0));
+    const starts = elements.filter((element) => element.kind === "start");
+    const marks = elements.filter((element) => element.kind === "mark");
+    try {
+      const { reply, seq } = await this.#call({ starts, reports, marks });
+      for (const element of starts) {
+        element.resolve(null);
+      }
+      reports.forEach((element, index) => {
+        element.resolve(reply.refused.get(index) ?? null);
+      });
+      marks.forEach((element, index) => {
+        element.resolve(reply.stale.has(index) ? "lost" : null);
+      });
+      this.#options.deliver(reply, seq);
+    } catch (error) {
+      await this.#takeApart(elements, error);
+    }
+  }
+
+  /** Halves a refused call until the element that the database will not take stands alone. */
+  async #takeApart(elements: readonly Element[], error: unknown): Promise<void> {
+    const only = elements[0];
+    if (elements.length > 1) {
+      const half = Math.ceil(elements.length / 2);
+      await this.#send(elements.slice(0, half));
+      await this.#send(elements.slice(half));
+    } else if (only) {
+      only.reject(this.#stopped ? new GoalpostError("CLOSED", "the client was closed", { cause: error }) : refused(error));
+    } else {
+      this.#options.logger.error({ error: String(error) }, "the database refused to hand out tasks");
+    }
+  }
+
+  async #call(batch: Record<"starts" | "reports" | "marks", readonly Element[]>): Promise<{ reply: Reply; seq: number }> {
+    this.#seq += 1;
+    const seq = this.#seq;
+    const closed = this.#closed.splice(0);
+    const values = [
+      this.#options.worker,
+      seq,
+      Math.max(0, this.#options.room()),
+      this.#options.lanes,
+      closed.length > 0 ? closed.map(String) : null,
+      toArray(batch.starts),
+      toArray(batch.reports),
+      toArray(batch.marks),
+      this.#options.beat(),
+      this.#options.clock.databaseNow(),
+    ];
+    const rows = await this.#untilAnswered(values);
+    const reply = parseReply(rows[0]?.reply ?? "{}");
+    if (reply.tasks.length > 0) {
+      this.#outstanding.set(seq, reply.tasks.length);
+    }
+    return { reply, seq };
+  }
+
+  async #untilAnswered(values: readonly unknown[]): Promise<{ reply: string }[]> {
+    for (let delayMs = REPEAT_MS.first; ; delayMs = Math.min(REPEAT_MS.most, delayMs * 2)) {
+      try {
+        return await this.#options.driver.query<{ reply: string }>(EXCHANGE, values);
+      } catch (error) {
+        if (this.#stopped || !isTransient(error)) {
+          throw error;
+        }
+        this.#options.logger.warn({ error: String(error), delayMs }, "the database did not answer; asking again");
+        await new Promise((resolve) => setTimeout(resolve, delayMs));
+      }
+    }
+  }
+}
+
+function toArray(elements: readonly Element[]): string | null {
+  return elements.length > 0 ? `[${elements.map((element) => element.text).join(",")}]` : null;
+}
+
+function refused(error: unknown): GoalpostError {
+  const message = error instanceof Error ? error.message : String(error);
+  return new GoalpostError("DATABASE_REFUSED", `the database refused to store this: ${message}`, { cause: error });
+}

@@ -1,0 +1,170 @@
+import type { ErrorRecord } from "../core/error-record.ts";
+import type { Json } from "../core/json.ts";
+
+/** Which task, and which hand-out of it. */
+export interface TaskKey {
+  readonly runId: string;
+  readonly position: number;
+  readonly item: number;
+  readonly delivery: number;
+}
+
+/** A task handed to this worker. */
+export interface ClaimedTask extends TaskKey {
+  readonly failures: number;
+  readonly definitionId: number;
+  /** The element that a map item works on. */
+  readonly itemInput: Json;
+  /** What ctx.once stored in earlier tries. */
+  readonly checkpoints: Readonly<Record<string, Json>>;
+}
+
+/** What a task needs to know of its run. */
+export interface RunInfo {
+  readonly id: string;
+  readonly input: Json;
+  readonly settings: Json;
+  readonly workflow: string;
+  readonly owner: string | null;
+}
+
+/** A run that is final. */
+export interface FinishedRun {
+  readonly id: string;
+  readonly status: "completed" | "failed" | "cancelled";
+  /** Null for runs that another instance owns. */
+  readonly output: Json;
+  readonly error: ErrorRecord | null;
+}
+
+/** The answer of goalpost.exchange. */
+export interface Reply {
+  readonly tasks: readonly ClaimedTask[];
+  /** Outputs of dependencies by {@link valueKey}. */
+  readonly values: ReadonlyMap<string, Json>;
+  readonly runs: ReadonlyMap<string, RunInfo>;
+  /** Index of a refused report → the task's status now. */
+  readonly refused: ReadonlyMap<number, string>;
+  /** Indexes of checkpoints refused because the task is no longer held. */
+  readonly stale: ReadonlySet<number>;
+  readonly over: readonly FinishedRun[];
+  readonly dueInMs: number | null;
+}
+
+type TaskRow = [string, number, number, number, number, number, Json, Record<string, Json> | null];
+type RunRow = [string, Json, Json, string, string, string | null];
+
+interface RawReply {
+  readonly tasks: readonly TaskRow[] | null;
+  readonly values: readonly [string, number, Json][] | null;
+  readonly runs: readonly RunRow[] | null;
+  readonly refused: readonly [number, string][] | null;
+  readonly stale: readonly number[] | null;
+  readonly over: readonly [string, FinishedRun["status"], Json, ErrorRecord | null][] | null;
+  readonly dueInMs: number | null;
+}
+
+/** The key of a dependency's output. */
+export function valueKey(runId: string, position: number): string {
+  return `${runId}/${position}`;
+}
+
+/** Reads the text that goalpost.exchange answers with. */
+export function parseReply(text: string): Reply {
+  const raw = JSON.parse(text) as RawReply;
+  return {
+    tasks: (raw.tasks ?? []).map(([runId, position, item, delivery, failures, definitionId, itemInput, checkpoints]) => ({
+      runId,
+      position,
+      item,
+      delivery,
+      failures,
+      definitionId,
+      itemInput,
+      checkpoints: checkpoints ?? {},
+    })),
+    values: new Map((raw.values ?? []).map(([runId, position, output]) => [valueKey(runId, position), output])),
+    runs: new Map(
+      (raw.runs ?? []).map(([id, input, settings, , workflow, owner]) => [id, { id, input, settings, workflow, owner }]),
+    ),
+    refused: new Map(raw.refused ?? []),
+    stale: new Set(raw.stale ?? []),
+    over: (raw.over ?? []).map(([id, status, output, error]) => ({ id, status, output, error })),
+    dueInMs: raw.dueInMs,
+  };
+}
+
+/** A run to be stored; fields as goalpost.start_runs takes them. */
+export interface StartRow {
+  readonly id: string;
+  /** Null if the run brings its own shape. */
+  readonly definitionId: number | null;
+  readonly workflow: string;
+  readonly source: "static" | "dynamic" | "planned";
+  readonly execution: "local" | "distributed";
+  readonly lane: string;
+  readonly priority: number;
+  readonly owner: string;
+  readonly inputHash: string | null;
+  readonly deadlineMs: number | null;
+  readonly labels: Json;
+  /** JSON text. */
+  readonly input: string;
+  readonly settings: Json;
+  /** JSON text of the private shape, or null. */
+  readonly shape: string | null;
+}
+
+/** One element of _starts. Smaller priorities are claimed first, hence the sign. */
+export function encodeStart(row: StartRow): string {
+  const head = JSON.stringify([
+    row.id,
+    row.definitionId,
+    row.workflow,
+    row.source,
+    row.execution,
+    row.lane,
+    -row.priority,
+    row.owner,
+    null,
+    null,
+    row.id,
+    null,
+    null,
+    row.inputHash,
+    null,
+    row.deadlineMs,
+    row.labels,
+  ]);
+  return `${head.slice(0, -1)},${row.input},${JSON.stringify(row.settings)},${row.shape ?? "null"}]`;
+}
+
+export type Outcome = "completed" | "retry" | "failed" | "released";
+
+export interface Report {
+  readonly task: TaskKey;
+  readonly outcome: Outcome;
+  /** JSON text of the output or the error. */
+  readonly payload: string;
+  readonly delayMs: number;
+  /** JSON text of the shape that the run grows by, or null. */
+  readonly shape: string | null;
+}
+
+/** One element of _reports. */
+export function encodeReport(report: Report): string {
+  const { runId, position, item, delivery } = report.task;
+  return `["${runId}",${position},${item},${delivery},"${report.outcome}",${report.payload},${report.delayMs},${report.shape ?? "null"}]`;
+}
+
+/** One element of _marks: a checkpoint. `value` is JSON text. */
+export function encodeMark(task: TaskKey, key: string, value: string): string {
+  return `["${task.runId}",${task.position},${task.item},${task.delivery},${JSON.stringify(key)},${value}]`;
+}
+
+/** Reports are settled in the order in which tasks are locked. */
+export function compareTasks(a: TaskKey, b: TaskKey): number {
+  return (
+    (a.runId < b.runId ? -1 : a.runId > b.runId ? 1 : 0) || a.position - b.position || a.item - b.item
+  );
+}

@@ -1,0 +1,296 @@
+import type { Clock } from "../core/clock.ts";
+import type { Driver } from "../core/driver.ts";
+import { GoalpostError } from "../core/errors.ts";
+import type { Json } from "../core/json.ts";
+import type { Logger } from "../core/logger.ts";
+import { carryOut } from "./attempt.ts";
+import type { FindCode } from "./code.ts";
+import { DefinitionCache, type RunDefinition } from "./definitions.ts";
+import { Exchange } from "./exchange.ts";
+import { type ClaimedTask, type FinishedRun, type Reply, type Report, type StartRow, valueKey } from "./protocol.ts";
+
+/** How often an idle worker looks, and says that it lives. */
+export const POLL_MS = 500;
+/** Code that this process lacks is asked for again after 1 s, doubling to 30 s. */
+const UNKNOWN_CODE_MS = { first: 1000, most: 30_000 };
+
+export interface WorkerOptions {
+  readonly driver: Driver;
+  /** New for every worker: it fences what an earlier one left behind. */
+  readonly id: string;
+  readonly lanes: readonly string[];
+  /** Tasks carried out at once. 0: only hands in, takes nothing out. */
+  readonly concurrency: number;
+  readonly findCode: FindCode;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly maxOutputBytes: number;
+  /** What the instance says of itself with every beat. */
+  readonly about: { readonly name: string; readonly host: string; readonly pid: number; readonly version: string };
+  readonly onFinished: (run: FinishedRun) => void;
+}
+
+interface Running {
+  readonly runId: string;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
+/**
+ * A loop that claims tasks and carries them out. States: made → started ⇄ polling → stopped. Without start(), tick()
+ * drives it by hand: one look, and everything it found carried through.
+ */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #exchange: Exchange;
+  readonly #definitions: DefinitionCache;
+  readonly #running = new Set<Running>();
+  #claiming = false;
+  #started = false;
+  #beatDue = true;
+  #cancelPoll: (() => void) | undefined;
+  #cancelBeat: (() => void) | undefined;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#definitions = new DefinitionCache(options.driver);
+    this.#exchange = new Exchange({
+      ...options,
+      worker: options.id,
+      room: () => (this.#claiming ? options.concurrency - this.#running.size : 0),
+      deliver: (reply, seq) => this.#deliver(reply, seq),
+      beat: () => this.#takeBeat(),
+    });
+  }
+
+  /** Claims and carries out tasks until stop(). */
+  start(): void {
+    this.#started = true;
+    this.#claiming = true;
+    this.#beat();
+  }
+
+  /** Looks once, carries out what it was given, and returns how many tasks that were. For tests and scripts. */
+  async tick(): Promise<number> {
+    if (this.#started) {
+      throw new GoalpostError("INVALID_STATE", "tick() drives a worker that was not started; this one runs by itself");
+    }
+    this.#claiming = true;
+    this.#exchange.poll();
+    await this.#exchange.drained();
+    this.#claiming = false;
+    const claimed = [...this.#running];
+    await Promise.all(claimed.map((task) => task.done));
+    await this.#exchange.drained();
+    return claimed.length;
+  }
+
+  /** Stores a run; its tasks come back to this worker at once if it serves their lane. */
+  submit(row: StartRow): Promise<void> {
+    return this.#exchange.start(row);
+  }
+
+  /** Looks for tasks now instead of at the next poll. */
+  wake(): void {
+    if (this.#claiming) {
+      this.#exchange.poll();
+    }
+  }
+
+  /** Aborts what this worker carries out of a run that is final. */
+  abortRun(runId: string, reason: GoalpostError): void {
+    for (const task of this.#running) {
+      if (task.runId === runId) {
+        task.abort.abort(reason);
+      }
+    }
+  }
+
+  /**
+   * Takes no more tasks, waits up to `graceMs` for those under way, aborts the rest, hands in what is known and puts
+   * back what was not finished.
+   */
+  async stop(graceMs: number): Promise<void> {
+    this.#claiming = false;
+    this.#started = false;
+    this.#cancelPoll?.();
+    this.#cancelBeat?.();
+    await this.#atMost(graceMs, this.#quiet());
+    for (const task of this.#running) {
+      task.abort.abort(new GoalpostError("CANCELLED", "the worker is stopping"));
+    }
+    await this.#quiet();
+    await this.#atMost(Math.max(graceMs, POLL_MS), this.#exchange.drained());
+    this.#exchange.stop();
+  }
+
+  async #quiet(): Promise<void> {
+    while (this.#running.size > 0) {
+      await Promise.all([...this.#running].map((task) => task.done));
+    }
+  }
+
+  /** Waits for the promise, but no longer than that. */
+  async #atMost(delayMs: number, promise: Promise<void>): Promise<void> {
+    let cancel = (): void => undefined;
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#options.clock.timer(delayMs, resolve);
+    });
+    await Promise.race([promise, late]);
+    cancel();
+  }
+
+  #beat(): void {
+    this.#beatDue = true;
+    this.#exchange.poll();
+    this.#cancelBeat = this.#options.clock.timer(POLL_MS, () => {
+      if (this.#started) {
+        this.#beat();
+      }
+    });
+  }
+
+  #takeBeat(): string | null {
+    if (!this.#beatDue) {
+      return null;
+    }
+    this.#beatDue = false;
+    const { about, lanes, concurrency } = this.#options;
+    return JSON.stringify({ ...about, lanes, load: { running: this.#running.size, concurrency } });
+  }
+
+  #deliver(reply: Reply, seq: number): void {
+    for (const run of reply.over) {
+      this.abortRun(run.id, new GoalpostError("CANCELLED", `run ${run.id} is ${run.status}`));
+      this.#options.onFinished(run);
+    }
+    const known = reply.tasks.every((task) => this.#definitions.peek(task.definitionId, task.position));
+    if (known) {
+      this.#beginAll(reply, seq);
+    } else {
+      this.#loadAndBegin(reply, seq);
+    }
+    this.#pollWhenDue(reply.dueInMs);
+  }
+
+  /** Keeps the slots of tasks whose definitions are being loaded. */
+  #loadAndBegin(reply: Reply, seq: number): void {
+    const abort = new AbortController();
+    const loading = this.#definitions.load(reply.tasks).then(
+      () => this.#beginAll(reply, seq),
+      (error: unknown) => {
+        this.#options.logger.error({ error: String(error) }, "definitions could not be loaded; the tasks are put back");
+        for (const task of reply.tasks) {
+          this.#settle(released(task), seq);
+        }
+      },
+    );
+    this.#track({ runId: "", abort, work: loading });
+  }
+
+  #track({ runId, abort, work }: { runId: string; abort: AbortController; work: Promise<void> }): void {
+    const running: Running = { runId, abort, done: work.finally(() => this.#running.delete(running)) };
+    this.#running.add(running);
+  }
+
+  #beginAll(reply: Reply, seq: number): void {
+    const given = new Set<string>();
+    for (const task of reply.tasks) {
+      const definition = this.#definitions.peek(task.definitionId, task.position);
+      const run = reply.runs.get(task.runId);
+      if (definition && run) {
+        const abort = new AbortController();
+        const inputs = gatherInputs(task, { definition, values: reply.values, given });
+        this.#track({
+          runId: task.runId,
+          abort,
+          work: this.#carryOut({ task, definition, run, inputs, abort, seq }),
+        });
+      }
+    }
+  }
+
+  async #carryOut(given: {
+    readonly task: ClaimedTask;
+    readonly definition: RunDefinition;
+    readonly run: NonNullable<ReturnType<Reply["runs"]["get"]>>;
+    readonly inputs: Readonly<Record<string, Json>>;
+    readonly abort: AbortController;
+    readonly seq: number;
+  }): Promise<void> {
+    const { task, definition, run, inputs, abort } = given;
+    const node = definition.node(task.position);
+    const code = this.#options.findCode(run, definition, node);
+    if (!code) {
+      const delayMs = Math.min(UNKNOWN_CODE_MS.most, UNKNOWN_CODE_MS.first * 2 ** (task.delivery - 1));
+      this.#options.logger.warn({ workflow: run.workflow, step: node.name, delayMs }, "no code for this step here");
+      this.#settle({ ...released(task), delayMs }, given.seq);
+      return;
+    }
+    const report = await carryOut({
+      task,
+      run,
+      node,
+      inputs,
+      code,
+      signal: abort.signal,
+      clock: this.#options.clock,
+      logger: this.#options.logger,
+      maxOutputBytes: this.#options.maxOutputBytes,
+      mark: (key, value) => this.#exchange.mark(task, key, value),
+    });
+    this.#settle(report ?? released(task), given.seq);
+  }
+
+  /** Hands a report in. It waits for no answer: the slot is free as soon as the report is on its way. */
+  #settle(report: Report, seq: number): void {
+    this.#exchange.report(report).then(
+      (refusedWith) => {
+        this.#exchange.settled(seq);
+        if (refusedWith && report.outcome !== "released") {
+          const { runId, position } = report.task;
+          this.#options.logger.info({ runId, position, status: refusedWith }, "a result came too late and was refused");
+        }
+      },
+      (error: unknown) => this.#refused(report, { seq, error }),
+    );
+  }
+
+  /** The database took the call apart and would not have this report: the task fails with that, not the others. */
+  #refused(report: Report, { seq, error }: { seq: number; error: unknown }): void {
+    if (report.outcome === "failed" || (error as GoalpostError).code === "CLOSED") {
+      return;
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    const payload = JSON.stringify({ code: "DATABASE_REFUSED", message, task: null });
+    this.#settle({ ...report, outcome: "failed", payload, shape: null }, seq);
+  }
+
+  #pollWhenDue(dueInMs: number | null): void {
+    this.#cancelPoll?.();
+    if (dueInMs !== null && dueInMs < POLL_MS && this.#started) {
+      this.#cancelPoll = this.#options.clock.timer(Math.ceil(dueInMs), () => this.wake());
+    }
+  }
+}
+
+function released(task: ClaimedTask): Report {
+  return { task, outcome: "released", payload: "null", delayMs: 0, shape: null };
+}
+
+/** The outputs of a task's dependencies by name. A second reader of an output gets a copy: steps may change theirs. */
+function gatherInputs(
+  task: ClaimedTask,
+  from: { definition: RunDefinition; values: ReadonlyMap<string, Json>; given: Set<string> },
+): Record<string, Json> {
+  const inputs: Record<string, Json> = {};
+  for (const node of from.definition.inputsOf(task.position)) {
+    const key = valueKey(task.runId, node.position);
+    const value = from.values.get(key);
+    if (value !== undefined) {
+      inputs[node.name] = from.given.has(key) ? structuredClone(value) : value;
+      from.given.add(key);
+    }
+  }
+  return inputs;
+}

@@ -1,0 +1,13 @@
+import { readFileSync } from "node:fs";
+
+/** The version in package.json. */
+export const VERSION: string = (
+  JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string }
+).version;
+
+/** The database that is used when none is named. */
+export function databaseFromEnvironment(): string {
+  // biome-ignore lint/style/noProcessEnv: the documented default of Goalpost.open.
+  const { GOALPOST_DATABASE_URL, DATABASE_URL } = process.env;
+  return GOALPOST_DATABASE_URL || DATABASE_URL || "pglite:.goalpost/db";
+}

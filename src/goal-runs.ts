@@ -1,0 +1,218 @@
+import { v7 as newId } from "uuid";
+import type { CodeRegistry } from "./code-registry.ts";
+import { GOAL_WORKFLOW } from "./code-registry.ts";
+import type { Clock } from "./core/clock.ts";
+import type { Driver } from "./core/driver.ts";
+import { GoalpostError } from "./core/errors.ts";
+import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
+import type { Json } from "./core/json.ts";
+import type { Logger } from "./core/logger.ts";
+import { shapeToRows } from "./core/shape.ts";
+import type { StepMap } from "./core/step.ts";
+import { NO_USAGE } from "./core/usage.ts";
+import type { FinishedRun } from "./engine/protocol.ts";
+import type { Worker } from "./engine/worker.ts";
+import { checkGoalOptions, type GoalOptions, type GraphOptions, hashGoal, inputToJson, readGoal } from "./options.ts";
+import { planShape } from "./plan/compile.ts";
+import { validate } from "./plan/validate.ts";
+import { askDecomposer, DEFAULT_PLAN_TIMEOUT_MS, type GoalCode, type GoalSettings, type StoredGoal, toGoal } from "./planned-code.ts";
+import { type GoalHandle, type GoalResult, tasksOf, throwUnlessCompleted } from "./run-result.ts";
+import type { RunWatch } from "./run-watch.ts";
+import type { Runs } from "./runs.ts";
+import { savePlan } from "./store/plans.ts";
+import { adoptRun, getOutputs, getPlan, getRun, lastRunOfGoal, type RunSummary, retryRun } from "./store/runs.ts";
+
+/** The reason that marks a run as one to go on with. */
+export const INTERRUPTED = "interrupted";
+/** How often an owner that is alive is looked at again. */
+const OWNER_LOOK_MS = 1000;
+
+export interface GoalRunsOptions {
+  readonly driver: Driver;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly registry: CodeRegistry;
+  readonly watch: RunWatch;
+  readonly runs: Runs;
+  readonly worker: Worker;
+  readonly workerId: string;
+  readonly lane: string;
+}
+
+interface GoalStart {
+  readonly decomposer: Decomposer | undefined;
+  readonly steps: StepMap | undefined;
+  readonly options: GoalOptions;
+  readonly graph: readonly TaskSpec[] | null;
+}
+
+/** Starts, plans and resumes the runs of goals. */
+export class GoalRuns {
+  readonly #o: GoalRunsOptions;
+
+  constructor(options: GoalRunsOptions) {
+    this.#o = options;
+  }
+
+  async start(given: string | Goal, { decomposer, steps, options, graph }: GoalStart): Promise<GoalHandle> {
+    const goal = readGoal(given);
+    const limits = checkGoalOptions(options);
+    const code = this.#code(decomposer, steps, graph === null);
+    if (options.resume) {
+      const resumed = await this.#resume(goal, code);
+      if (resumed) {
+        return resumed;
+      }
+    }
+    const runId = newId();
+    this.#o.registry.bind(runId, { goal: code });
+    const input: StoredGoal = { goal: goal.text, ...(goal.context !== undefined && { context: goal.context }) };
+    const settings: GoalSettings = { limits, graph };
+    const shape = planShape({ timeoutMs: options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS });
+    try {
+      await this.#o.worker.submit({
+        id: runId,
+        definitionId: null,
+        workflow: GOAL_WORKFLOW,
+        source: "planned",
+        execution: "local",
+        lane: this.#o.lane,
+        priority: options.priority ?? 0,
+        owner: this.#o.workerId,
+        inputHash: hashGoal(goal),
+        deadlineMs: options.deadlineMs ?? null,
+        labels: options.labels ?? null,
+        input: inputToJson(input, "the goal is"),
+        settings: settings as unknown as Json,
+        shape: JSON.stringify(shapeToRows(shape)),
+      });
+    } catch (error) {
+      this.#o.registry.release(runId);
+      throw error;
+    }
+    return this.#handle(runId, null);
+  }
+
+  async startGraph(
+    graph: TaskGraph | readonly TaskSpec[],
+    { steps, options }: { steps: StepMap | undefined; options: GraphOptions },
+  ): Promise<GoalHandle> {
+    const limits = checkGoalOptions(options);
+    const code = this.#o.registry.goalCode(undefined, steps);
+    const valid = await validate(tasksOf(graph), { steps: code.steps, limits });
+    const goal = options.goal ?? valid.tasks.map((task) => task.description).join("; ");
+    return this.start(goal, { decomposer: undefined, steps, options, graph: valid.tasks });
+  }
+
+  async plan(
+    given: string | Goal,
+    { decomposer, steps, options }: Omit<GoalStart, "graph">,
+  ): Promise<ValidTaskGraph> {
+    const goal = readGoal(given);
+    const limits = checkGoalOptions(options);
+    const code = this.#code(decomposer, steps, true);
+    const timeoutMs = options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS;
+    const timeout = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, timeout.signal]) : timeout.signal;
+    const stopTimer = this.#o.clock.timer(timeoutMs, () =>
+      timeout.abort(new GoalpostError("DECOMPOSER_FAILED", `the decomposer did not return within ${timeoutMs} ms; raise planTimeoutMs`)),
+    );
+    try {
+      const asked = askDecomposer(code, { goal, limits, signal, log: this.#o.logger });
+      const tasks = await rejectOnAbort(asked, signal);
+      const graph = await validate(tasks, { steps: steps ? code.steps : stepsIfAny(code), limits });
+      await savePlan(this.#o.driver, { id: newId(), goal, graph });
+      return graph;
+    } finally {
+      stopTimer();
+    }
+  }
+
+  #code(decomposer: Decomposer | undefined, steps: StepMap | undefined, needed: boolean): GoalCode {
+    const code = this.#o.registry.goalCode(decomposer, steps);
+    if (needed && typeof code.decomposer !== "function") {
+      throw new GoalpostError(
+        "INVALID_INPUT",
+        "there is no decomposer: give a function of (goal, ctx) that returns tasks, rules([...]), or register an app that has one",
+      );
+    }
+    return code;
+  }
+
+  async #resume(goal: Goal, code: GoalCode): Promise<GoalHandle | undefined> {
+    const last = await lastRunOfGoal(this.#o.driver, hashGoal(goal));
+    if (!last) {
+      return undefined;
+    }
+    if (last.finishedAt === null) {
+      this.#o.registry.bind(last.id, { goal: code });
+      await this.#takeOver(last);
+      return this.#handle(last.id, "taken over");
+    }
+    if (last.status !== "cancelled" || last.error?.message !== INTERRUPTED) {
+      return undefined;
+    }
+    const runId = newId();
+    this.#o.registry.bind(runId, { goal: code });
+    const { workerId: worker, lane } = this.#o;
+    await retryRun(this.#o.driver, last.id, { newId: runId, worker, lane });
+    this.#o.worker.wake();
+    return this.#handle(runId, "continued");
+  }
+
+  /** Takes the run as soon as its owner is gone; an owner that is alive carries it on. */
+  async #takeOver(run: RunSummary): Promise<void> {
+    const { driver, workerId: worker, lane } = this.#o;
+    if (await adoptRun(driver, run.id, { worker, lane })) {
+      this.#o.worker.wake();
+      return;
+    }
+    this.#o.logger.info({ runId: run.id }, "the run's owner is alive; waiting for it");
+    this.#o.clock.timer(OWNER_LOOK_MS, () => {
+      getRun(driver, run.id)
+        .then((now) => (now.finishedAt === null ? this.#takeOver(now) : undefined))
+        .catch((error: unknown) => this.#o.logger.warn({ error: String(error) }, "could not take the run over"));
+    });
+  }
+
+  #handle(runId: string, resumed: GoalHandle["resumed"]): GoalHandle {
+    const { watch, runs } = this.#o;
+    return {
+      runId,
+      resumed,
+      result: async (wait) => this.#toResult(await watch.waitFor(runId, wait)),
+      progress: () => runs.progress(runId),
+      cancel: (reason) => runs.cancel(runId, { reason }),
+    };
+  }
+
+  async #toResult(finished: FinishedRun): Promise<GoalResult> {
+    throwUnlessCompleted(finished);
+    const { driver } = this.#o;
+    const run = await getRun(driver, finished.id);
+    return {
+      runId: run.id,
+      status: "completed",
+      goal: toGoal(run.input),
+      graph: (await getPlan(driver, run.id)) as unknown as ValidTaskGraph,
+      outputs: await getOutputs(driver, run.id),
+      output: run.output as Record<string, Json>,
+      usage: NO_USAGE,
+      durationMs: (run.finishedAt?.getTime() ?? 0) - run.createdAt.getTime(),
+    };
+  }
+}
+
+/** Without any steps registered or given, a plan is checked as a plan only. */
+function stepsIfAny(code: GoalCode): StepMap | undefined {
+  return Object.keys(code.steps).length > 0 ? code.steps : undefined;
+}
+
+function rejectOnAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.throwIfAborted();
+    signal.addEventListener("abort", abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}

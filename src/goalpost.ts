@@ -1,0 +1,349 @@
+import { hostname } from "node:os";
+import { v7 as newId } from "uuid";
+import type { App } from "./core/app.ts";
+import type { Clock } from "./core/clock.ts";
+import type { Driver } from "./core/driver.ts";
+import { GoalpostError } from "./core/errors.ts";
+import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
+import type { Logger } from "./core/logger.ts";
+import { check } from "./core/policy.ts";
+import type { StepMap } from "./core/step.ts";
+import type { AnyWorkflow, Workflow } from "./core/workflow.ts";
+import { CodeRegistry } from "./code-registry.ts";
+import { databaseFromEnvironment, VERSION } from "./environment.ts";
+import type { FinishedRun, StartRow } from "./engine/protocol.ts";
+import { Observer } from "./engine/sweeper.ts";
+import { systemClock } from "./engine/system-clock.ts";
+import { POLL_MS, Worker } from "./engine/worker.ts";
+import { GoalRuns } from "./goal-runs.ts";
+import { checkStartOptions, type GoalOptions, type GraphOptions, inputToJson, type StartOptions } from "./options.ts";
+import { type GoalHandle, type GoalResult, type RunHandle, type RunResult, throwUnlessCompleted } from "./run-result.ts";
+import { RunWatch } from "./run-watch.ts";
+import { Runs } from "./runs.ts";
+import { ensureDefinition } from "./store/definitions.ts";
+import { listOnline, putBack } from "./store/instances.ts";
+import { migrate } from "./store/migrate.ts";
+import { type Database, openDriver } from "./store/open-driver.ts";
+import { stderrLogger } from "./telemetry/stderr-logger.ts";
+import { NO_USAGE } from "./core/usage.ts";
+
+/** How a client is opened. */
+export interface OpenOptions {
+  /**
+   * `postgres://…`, `pglite:DIR`, `memory:`, a pg pool or a PGlite database (which the caller closes).
+   * Default: GOALPOST_DATABASE_URL, DATABASE_URL, then `pglite:.goalpost/db`.
+   */
+  readonly database?: Database | undefined;
+  /** What this process is called in lists. Default: host and pid. */
+  readonly instanceId?: string | undefined;
+  /** Default: warnings and errors to standard error. */
+  readonly logger?: Logger | undefined;
+  /** The local worker; false for none: runs are started, listed and cancelled, but nothing is carried out. */
+  readonly workers?: WorkersOptions | false | undefined;
+  /** For tests. Default: the machine's clock. */
+  readonly clock?: Clock | undefined;
+}
+
+export interface WorkersOptions {
+  /** Tasks carried out at once. Default 10. */
+  readonly concurrency?: number | undefined;
+  /** Bytes of JSON that one output may have. Default 16 MiB. */
+  readonly maxOutputBytes?: number | undefined;
+  /** False: tasks are only carried out by `gp.tick()`. Default true. */
+  readonly start?: boolean | undefined;
+}
+
+const DEFAULT_CONCURRENCY = 10;
+const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+const DEFAULT_GRACE_MS = 10_000;
+/** A task that was lost with its worker more often than this ends its run with POISON. */
+const MAX_LOSSES = 5;
+
+interface Parts {
+  readonly driver: Driver;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly name: string;
+  readonly concurrency: number;
+  readonly maxOutputBytes: number;
+}
+
+/** A client: one database, one local worker. Made by {@link Goalpost.open}. */
+export class Goalpost implements AsyncDisposable {
+  /** What this process is called in lists. */
+  readonly instanceId: string;
+  readonly runs: Runs;
+  readonly #parts: Parts;
+  readonly #workerId: string = newId();
+  readonly #worker: Worker;
+  readonly #registry = new CodeRegistry();
+  readonly #watch: RunWatch;
+  readonly #goals: GoalRuns;
+  readonly #definitions = new Map<string, Promise<number>>();
+  #cancelSweep: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+    this.instanceId = parts.name;
+    this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
+    this.#worker = new Worker({
+      ...parts,
+      id: this.#workerId,
+      lanes: [this.#lane],
+      findCode: (run, definition, node) => this.#registry.find(run, definition, node),
+      about: { name: parts.name, host: hostname(), pid: process.pid, version: VERSION },
+      onFinished: (run) => this.#finished(run),
+    });
+    this.runs = new Runs(parts.driver, this.#watch, (runId) => this.#abort(runId));
+    this.#goals = new GoalRuns({
+      ...parts,
+      registry: this.#registry,
+      watch: this.#watch,
+      runs: this.runs,
+      worker: this.#worker,
+      workerId: this.#workerId,
+      lane: this.#lane,
+    });
+  }
+
+  /**
+   * Opens a database, brings its schema up to date and starts the local worker.
+   * @throws INVALID_INPUT, DATABASE_BUSY, DATABASE_UNAVAILABLE, DATABASE_AHEAD
+   */
+  static async open(options: OpenOptions = {}): Promise<Goalpost> {
+    const workers = options.workers === false ? { concurrency: 0, start: false } : (options.workers ?? {});
+    check(workers.concurrency, { what: "workers.concurrency", least: 0, whole: true });
+    check(workers.maxOutputBytes, { what: "workers.maxOutputBytes", least: 1, whole: true });
+    const logger = options.logger ?? stderrLogger;
+    const { driver, exclusive } = await openDriver(options.database ?? databaseFromEnvironment(), logger);
+    try {
+      await migrate(driver);
+      if (exclusive) {
+        await putBackAll(driver);
+      }
+      const gp = new Goalpost({
+        driver,
+        logger,
+        clock: options.clock ?? systemClock,
+        name: options.instanceId ?? `${hostname()}:${process.pid}`,
+        concurrency: workers.concurrency ?? DEFAULT_CONCURRENCY,
+        maxOutputBytes: workers.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
+      });
+      if (workers.start !== false) {
+        gp.#worker.start();
+        gp.#sweepLater(new Observer(gp.#parts.clock));
+      }
+      return gp;
+    } catch (error) {
+      await driver.close();
+      throw error;
+    }
+  }
+
+  /** Adds an app's steps, decomposer and workflows. @throws INVALID_INPUT if another function has a name already */
+  register(app: App): void {
+    this.#registry.register(app);
+  }
+
+  /** Starts a run of a workflow and waits for its end. @throws RunFailedError, INVALID_INPUT */
+  async execute<I, O>(workflow: Workflow<I, O>, input: NoInfer<I>, options: StartOptions = {}): Promise<RunResult<O>> {
+    options.signal?.throwIfAborted();
+    const runId = newId();
+    const ended = this.#watch.wait(runId);
+    // The start may fail first; then nobody looks at the waiting.
+    ended.catch(() => undefined);
+    await this.#start(workflow, input, { ...options, runId });
+    const stopListening = this.#cancelOnAbort(runId, options.signal);
+    try {
+      return toRunResult<O>(await ended);
+    } finally {
+      stopListening();
+    }
+  }
+
+  /** Starts a run of a workflow; returns once it is stored. @throws INVALID_INPUT */
+  async start<I, O>(
+    workflow: Workflow<I, O>,
+    input: NoInfer<I>,
+    options: StartOptions = {},
+  ): Promise<RunHandle<RunResult<O>>> {
+    const runId = newId();
+    await this.#start(workflow, input, { ...options, runId });
+    return {
+      runId,
+      result: async (wait) => toRunResult<O>(await this.#watch.waitFor(runId, wait)),
+      progress: () => this.runs.progress(runId),
+      cancel: (reason) => this.runs.cancel(runId, { reason }),
+    };
+  }
+
+  /** Plans a goal, runs it and waits for its end. @throws RunFailedError, INVALID_INPUT */
+  async executeGoal(goal: string | Goal, decomposer?: Decomposer, steps?: StepMap, options: GoalOptions = {}): Promise<GoalResult> {
+    return this.#untilEnd(await this.startGoal(goal, decomposer, steps, options), options);
+  }
+
+  /** Starts to plan and run a goal; returns once the run is stored. @throws INVALID_INPUT */
+  startGoal(goal: string | Goal, decomposer?: Decomposer, steps?: StepMap, options: GoalOptions = {}): Promise<GoalHandle> {
+    return this.#goals.start(goal, { decomposer, steps, options, graph: null });
+  }
+
+  /**
+   * Plans a goal and keeps the graph; runs nothing.
+   * @throws DECOMPOSER_FAILED, InvalidGraphError, INVALID_INPUT
+   */
+  decomposeGoal(goal: string | Goal, decomposer?: Decomposer, steps?: StepMap, options: GoalOptions = {}): Promise<ValidTaskGraph> {
+    return this.#goals.plan(goal, { decomposer, steps, options });
+  }
+
+  /** Runs a graph that was made before and waits for its end. @throws InvalidGraphError, RunFailedError */
+  async executeGraph(graph: TaskGraph | readonly TaskSpec[], steps?: StepMap, options: GraphOptions = {}): Promise<GoalResult> {
+    const handle = await this.#goals.startGraph(graph, { steps, options });
+    return this.#untilEnd(handle, options);
+  }
+
+  /** Carries out what is ready now, and no more; returns how many tasks that were. For workers with `start: false`. */
+  tick(): Promise<number> {
+    return this.#worker.tick();
+  }
+
+  /**
+   * Takes no more work, waits for the tasks under way (at most `graceMs`, default 10 s; then they are aborted and put
+   * back), and closes the database if the client opened it.
+   */
+  close(options: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.graceMs ?? DEFAULT_GRACE_MS);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.#cancelSweep?.();
+    await this.#worker.stop(graceMs);
+    this.#watch.close();
+    const { driver, logger } = this.#parts;
+    await putBack(driver, { worker: this.#workerId, status: "stopped", maxLosses: MAX_LOSSES }).catch((error: unknown) => {
+      logger.warn({ error: String(error) }, "could not say goodbye to the database");
+    });
+    await driver.close();
+  }
+
+  get #lane(): string {
+    return `instance:${this.#workerId}`;
+  }
+
+  async #start(workflow: AnyWorkflow, input: unknown, options: StartOptions & { readonly runId: string }): Promise<void> {
+    checkStartOptions(options);
+    if (workflow.steps.length === 0) {
+      throw new GoalpostError("INVALID_INPUT", `workflow "${workflow.name}" has no steps; add one with .step(name, fn)`);
+    }
+    const text = inputToJson(input, `the input of workflow "${workflow.name}" is`);
+    const definitionId = await this.#define(workflow);
+    this.#registry.bind(options.runId, { workflow });
+    const row: StartRow = {
+      id: options.runId,
+      definitionId,
+      workflow: workflow.name,
+      source: "static",
+      execution: "local",
+      lane: this.#lane,
+      priority: options.priority ?? 0,
+      owner: this.#workerId,
+      inputHash: null,
+      deadlineMs: options.deadlineMs ?? null,
+      labels: options.labels ?? null,
+      input: text,
+      settings: null,
+      shape: null,
+    };
+    await this.#worker.submit(row).catch((error: unknown) => {
+      this.#registry.release(options.runId);
+      throw error;
+    });
+  }
+
+  #define(workflow: AnyWorkflow): Promise<number> {
+    const known = this.#definitions.get(workflow.hash);
+    if (known) {
+      return known;
+    }
+    const { name, hash, shape } = workflow;
+    const id = ensureDefinition(this.#parts.driver, { name, hash, shape, source: "static" });
+    this.#definitions.set(hash, id);
+    id.catch(() => this.#definitions.delete(hash));
+    return id;
+  }
+
+  async #untilEnd(handle: GoalHandle, options: StartOptions): Promise<GoalResult> {
+    const stopListening = this.#cancelOnAbort(handle.runId, options.signal);
+    try {
+      return await handle.result();
+    } finally {
+      stopListening();
+    }
+  }
+
+  #cancelOnAbort(runId: string, signal: AbortSignal | undefined): () => void {
+    const cancel = (): void => {
+      const reason = signal?.reason instanceof Error ? signal.reason.message : "the caller's signal was aborted";
+      this.runs.cancel(runId, { reason }).catch((error: unknown) => {
+        this.#parts.logger.error({ runId, error: String(error) }, "the run could not be cancelled");
+      });
+    };
+    if (signal?.aborted) {
+      cancel();
+    }
+    signal?.addEventListener("abort", cancel, { once: true });
+    return () => signal?.removeEventListener("abort", cancel);
+  }
+
+  #finished(run: FinishedRun): void {
+    this.#registry.release(run.id);
+    this.#watch.finished(run);
+  }
+
+  #abort(runId: string): void {
+    this.#registry.release(runId);
+    this.#worker.abortRun(runId, new GoalpostError("CANCELLED", `run ${runId} was cancelled`));
+  }
+
+  /** Looks for instances that are gone, and puts back what they held. */
+  #sweepLater(observer: Observer): void {
+    this.#cancelSweep = this.#parts.clock.timer(POLL_MS, () => {
+      this.#sweep(observer)
+        .catch((error: unknown) => {
+          observer.startAgain();
+          this.#parts.logger.warn({ error: String(error) }, "could not look for lost instances");
+        })
+        .finally(() => {
+          if (!this.#closing) {
+            this.#sweepLater(observer);
+          }
+        });
+    });
+  }
+
+  async #sweep(observer: Observer): Promise<void> {
+    const { driver, logger } = this.#parts;
+    const others = (await listOnline(driver)).filter(({ worker }) => worker !== this.#workerId);
+    for (const worker of observer.look(others)) {
+      const count = await putBack(driver, { worker, status: "lost", maxLosses: MAX_LOSSES });
+      logger.warn({ worker, count }, "an instance was lost; its tasks are ready again");
+    }
+  }
+}
+
+function toRunResult<O>(run: FinishedRun): RunResult<O> {
+  throwUnlessCompleted(run);
+  return { runId: run.id, output: run.output as O, usage: NO_USAGE };
+}
+
+/** Nobody else can be using the database: whoever is still listed is dead. */
+async function putBackAll(driver: Driver): Promise<void> {
+  for (const { worker } of await listOnline(driver)) {
+    await putBack(driver, { worker, status: "lost", maxLosses: MAX_LOSSES });
+  }
+}

@@ -1,0 +1,57 @@
+export { type App, defineApp, isApp } from "./core/app.ts";
+export type { Clock } from "./core/clock.ts";
+export {
+  type ErrorCode,
+  type FailedTask,
+  GoalpostError,
+  type GraphIssue,
+  type GraphIssueCode,
+  InvalidGraphError,
+  isGoalpostError,
+  NonRetryableError,
+  RetryAfterError,
+  RunFailedError,
+} from "./core/errors.ts";
+export type {
+  DecomposeContext,
+  Decomposer,
+  Dependency,
+  EdgeReason,
+  Goal,
+  GraphLimits,
+  JsonSchema,
+  StepInfo,
+  TaskGraph,
+  TaskSpec,
+  ValidTaskGraph,
+} from "./core/goal.ts";
+export type { Json, Stored } from "./core/json.ts";
+export { type LogFields, type Logger, silentLogger } from "./core/logger.ts";
+export type { RetryPolicy, StepPolicy } from "./core/retry.ts";
+export {
+  defineStep,
+  defineSteps,
+  type GoalInput,
+  type GoalRun,
+  type Step,
+  type StepContext,
+  type StepDefinition,
+  type StepFunction,
+  type StepMap,
+} from "./core/step.ts";
+export type { Usage } from "./core/usage.ts";
+export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
+export { databaseFromEnvironment, VERSION } from "./environment.ts";
+export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
+export { Goalpost, type OpenOptions, type WorkersOptions } from "./goalpost.ts";
+export type { GoalOptions, GraphOptions, StartOptions } from "./options.ts";
+export { renderMermaid, renderTree, type RenderOptions } from "./plan/render.ts";
+export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
+export type { GoalHandle, GoalResult, Progress, RunHandle, RunResult } from "./run-result.ts";
+export type { WaitOptions } from "./run-watch.ts";
+export type { RunRecord, Runs } from "./runs.ts";
+export type { Database } from "./store/open-driver.ts";
+export type { PGliteLike } from "./store/pglite-driver.ts";
+export type { PoolLike } from "./store/pg-driver.ts";
+export type { AttemptRecord, RunFilter, RunStatus, RunSummary, TaskRecord, TaskStatus } from "./store/runs.ts";
+export { type StepInput, type StepOptions, type WorkflowBuilder, workflow } from "./workflows/builder.ts";

@@ -1,0 +1,75 @@
+import type { GraphIssue } from "../core/errors.ts";
+import type { TaskSpec } from "../core/goal.ts";
+import { isObject } from "../core/json.ts";
+
+/** Names under which others write dependencies: taken as they are, the order of the tasks would be lost. */
+const OTHER_WORDS: Readonly<Record<string, string>> = {
+  depends_on: "dependsOn",
+  dependencies: "dependsOn",
+  deps: "dependsOn",
+  after: "dependsOn",
+  max_attempts: "maxAttempts",
+  timeout: "timeoutMs",
+  timeout_ms: "timeoutMs",
+  sub_tasks: "subtasks",
+  children: "subtasks",
+};
+
+const EXPECTED: Readonly<Record<string, (value: unknown) => string | undefined>> = {
+  description: (value) => (typeof value === "string" ? undefined : "must be a string"),
+  dependsOn: (value) =>
+    Array.isArray(value) && value.every((item) => typeof item === "string" || (isObject(item) && typeof item["id"] === "string"))
+      ? undefined
+      : 'must be an array of ids or { id, reason?, optional? }',
+  step: (value) => (typeof value === "string" ? undefined : "must be the name of a step"),
+  subtasks: (value) => (Array.isArray(value) ? undefined : "must be an array of tasks"),
+  decompose: (value) => (typeof value === "boolean" ? undefined : "must be true or false"),
+  maxAttempts: (value) => (Number.isInteger(value) && (value as number) >= 1 ? undefined : "must be a whole number ≥ 1"),
+  timeoutMs: (value) => (Number.isFinite(value) && (value as number) > 0 ? undefined : "must be a number of milliseconds > 0"),
+};
+
+/** Tasks of the right types, and what was wrong with the others. */
+export interface ReadTasks {
+  readonly tasks: readonly TaskSpec[];
+  readonly issues: readonly GraphIssue[];
+}
+
+/**
+ * Reads tasks of unknown origin at every level. What has the wrong type becomes an issue and is left out, so that
+ * everything else can still be checked. Nested deeper than `maxDepth` + 1 nothing is read.
+ */
+export function readTasks(values: readonly unknown[], maxDepth: number): ReadTasks {
+  const issues: GraphIssue[] = [];
+  const readAll = (items: readonly unknown[], depth: number): TaskSpec[] =>
+    depth > maxDepth + 1 ? [] : items.flatMap((item, index) => readOne(item, index, depth));
+  const readOne = (value: unknown, index: number, depth: number): TaskSpec[] => {
+    if (!isObject(value)) {
+      issues.push({ code: "INVALID_TASK", message: `the task at index ${index} is not an object with an id and a description` });
+      return [];
+    }
+    const id = typeof value["id"] === "string" ? value["id"] : "";
+    const task: Record<string, unknown> = { description: id, ...value, id };
+    for (const [key, inner] of Object.entries(value)) {
+      const problem = inner === undefined ? undefined : problemOf(key, inner);
+      if (problem) {
+        issues.push({ code: "INVALID_TASK", message: `${key} of task "${id}" ${problem}`, taskId: id, path: key });
+      }
+      if (problem || inner === undefined) {
+        delete task[key];
+      }
+    }
+    if (Array.isArray(task["subtasks"])) {
+      task["subtasks"] = readAll(task["subtasks"], depth + 1);
+    }
+    return [task as unknown as TaskSpec];
+  };
+  return { tasks: readAll(values, 1), issues };
+}
+
+function problemOf(key: string, value: unknown): string | undefined {
+  const word = Object.hasOwn(OTHER_WORDS, key) ? OTHER_WORDS[key] : undefined;
+  if (word) {
+    return `is not a property of a task; it is called ${word}`;
+  }
+  return Object.hasOwn(EXPECTED, key) ? EXPECTED[key]?.(value) : undefined;
+}

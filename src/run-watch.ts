@@ -1,0 +1,133 @@
+import type { Clock } from "./core/clock.ts";
+import type { Driver } from "./core/driver.ts";
+import { GoalpostError } from "./core/errors.ts";
+import type { Logger } from "./core/logger.ts";
+import type { FinishedRun } from "./engine/protocol.ts";
+import { findFinished } from "./store/runs.ts";
+
+/** How often the database is asked for runs that end elsewhere. */
+const LOOK_MS = 500;
+
+export interface WaitOptions {
+  /** Milliseconds to wait at most. Default: as long as it takes. */
+  readonly timeoutMs?: number | undefined;
+  /** Stops the waiting, not the run. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Waiter {
+  readonly resolve: (run: FinishedRun) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Tells waiters when runs are final: at once for what this process ends, by looking for all else. */
+export class RunWatch {
+  readonly #driver: Driver;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #waiters = new Map<string, Set<Waiter>>();
+  #cancelLook: (() => void) | undefined;
+  #closed = false;
+
+  constructor(driver: Driver, clock: Clock, logger: Logger) {
+    this.#driver = driver;
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /** A run is final. */
+  finished(run: FinishedRun): void {
+    const waiters = this.#waiters.get(run.id);
+    this.#waiters.delete(run.id);
+    for (const waiter of waiters ?? []) {
+      waiter.resolve(run);
+    }
+  }
+
+  /**
+   * Resolves when the run is final.
+   * @throws WAIT_TIMEOUT, CLOSED, or the signal's reason
+   */
+  async wait(runId: string, options: WaitOptions = {}): Promise<FinishedRun> {
+    options.signal?.throwIfAborted();
+    if (this.#closed) {
+      throw closedWhileWaiting(runId);
+    }
+    const cleanUps: (() => void)[] = [];
+    try {
+      return await new Promise<FinishedRun>((resolve, reject) => {
+        const waiter: Waiter = { resolve, reject };
+        const waiters = this.#waiters.get(runId) ?? new Set();
+        this.#waiters.set(runId, waiters.add(waiter));
+        cleanUps.push(() => this.#forget(runId, waiter), ...this.#limit(runId, options, reject));
+        this.#lookLater();
+      });
+    } finally {
+      for (const cleanUp of cleanUps) {
+        cleanUp();
+      }
+    }
+  }
+
+  /** Asks the database now for one run, then waits like {@link wait}. */
+  async waitFor(runId: string, options: WaitOptions = {}): Promise<FinishedRun> {
+    const [already] = await findFinished(this.#driver, [runId]);
+    return already ?? this.wait(runId, options);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelLook?.();
+    for (const [runId, waiters] of this.#waiters) {
+      for (const waiter of waiters) {
+        waiter.reject(closedWhileWaiting(runId));
+      }
+    }
+    this.#waiters.clear();
+  }
+
+  #limit(runId: string, { timeoutMs, signal }: WaitOptions, reject: (error: unknown) => void): (() => void)[] {
+    const cleanUps: (() => void)[] = [];
+    if (timeoutMs !== undefined) {
+      const error = new GoalpostError("WAIT_TIMEOUT", `run ${runId} did not end within ${timeoutMs} ms; it goes on`);
+      cleanUps.push(this.#clock.timer(timeoutMs, () => reject(error)));
+    }
+    if (signal) {
+      const abort = (): void => reject(signal.reason);
+      signal.addEventListener("abort", abort, { once: true });
+      cleanUps.push(() => signal.removeEventListener("abort", abort));
+    }
+    return cleanUps;
+  }
+
+  #forget(runId: string, waiter: Waiter): void {
+    const waiters = this.#waiters.get(runId);
+    waiters?.delete(waiter);
+    if (waiters?.size === 0) {
+      this.#waiters.delete(runId);
+    }
+  }
+
+  #lookLater(): void {
+    this.#cancelLook ??= this.#clock.timer(LOOK_MS, () => void this.#look());
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const ids = [...this.#waiters.keys()];
+      for (const run of ids.length > 0 ? await findFinished(this.#driver, ids) : []) {
+        this.finished(run);
+      }
+    } catch (error) {
+      this.#logger.warn({ error: String(error) }, "could not look for finished runs; looking again");
+    }
+    this.#cancelLook = undefined;
+    if (this.#waiters.size > 0 && !this.#closed) {
+      this.#lookLater();
+    }
+  }
+}
+
+function closedWhileWaiting(runId: string): GoalpostError {
+  return new GoalpostError("CLOSED", `the client was closed before run ${runId} ended; what is finished is kept`);
+}

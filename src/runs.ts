@@ -1,0 +1,100 @@
+import type { Driver } from "./core/driver.ts";
+import { toErrorRecord } from "./core/error-record.ts";
+import { GoalpostError } from "./core/errors.ts";
+import type { Progress } from "./run-result.ts";
+import type { RunWatch, WaitOptions } from "./run-watch.ts";
+import {
+  cancelRun,
+  countTasks,
+  getPlan,
+  getRun,
+  getTasks,
+  listRuns,
+  type RunFilter,
+  type RunStatus,
+  type RunSummary,
+  type TaskRecord,
+} from "./store/runs.ts";
+import type { Json } from "./core/json.ts";
+import { check } from "./core/policy.ts";
+
+/** A run with its tasks. */
+export interface RunRecord extends RunSummary {
+  /** The graph as it was planned; null for other workflows, and before planning is done. */
+  readonly graph: Json;
+  readonly tasks: readonly TaskRecord[];
+}
+
+const STATUSES: readonly RunStatus[] = ["queued", "running", "paused", "completed", "failed", "cancelled"];
+
+/** `gp.runs`: what there is, how it goes, and how to stop it. */
+export class Runs {
+  readonly #driver: Driver;
+  readonly #watch: RunWatch;
+  readonly #onCancelled: (runId: string) => void;
+
+  constructor(driver: Driver, watch: RunWatch, onCancelled: (runId: string) => void) {
+    this.#driver = driver;
+    this.#watch = watch;
+    this.#onCancelled = onCancelled;
+  }
+
+  /** A run with its tasks, their tries and errors. @throws RUN_NOT_FOUND */
+  async get(id: string): Promise<RunRecord> {
+    const run = await getRun(this.#driver, id);
+    const graph = run.source === "planned" ? await getPlan(this.#driver, id) : null;
+    return { ...run, graph, tasks: await getTasks(this.#driver, id, { outputs: true }) };
+  }
+
+  /** Runs, newest first. @throws INVALID_INPUT */
+  async list(filter: RunFilter = {}): Promise<RunSummary[]> {
+    check(filter.limit, { what: "limit", least: 1, whole: true });
+    check(filter.offset, { what: "offset", least: 0, whole: true });
+    if (filter.status !== undefined && !STATUSES.includes(filter.status)) {
+      throw new GoalpostError("INVALID_INPUT", `status is "${filter.status}"; there are: ${STATUSES.join(", ")}`);
+    }
+    return listRuns(this.#driver, filter);
+  }
+
+  /** How far a run is. @throws RUN_NOT_FOUND */
+  async progress(id: string): Promise<Progress> {
+    const { status } = await getRun(this.#driver, id);
+    const counts = await countTasks(this.#driver, id);
+    const done = counts.completed + counts.dropped + counts.failed;
+    const share = counts.total === 0 ? 0 : Math.floor((100 * done) / counts.total);
+    return {
+      status,
+      totalTasks: counts.total,
+      completedTasks: counts.completed,
+      runningTasks: counts.running,
+      failedTasks: counts.failed,
+      percentage: status === "completed" ? 100 : Math.min(99, share),
+    };
+  }
+
+  /**
+   * Cancels a run: nothing new starts, what is running is aborted, every other task becomes cancelled.
+   * @returns false if it had ended already
+   * @throws RUN_NOT_FOUND
+   */
+  async cancel(id: string, options: { reason?: string | undefined } = {}): Promise<boolean> {
+    await getRun(this.#driver, id);
+    const error = new GoalpostError("CANCELLED", options.reason ?? "the run was cancelled");
+    const cancelled = await cancelRun(this.#driver, id, toErrorRecord(error));
+    if (cancelled) {
+      this.#onCancelled(id);
+      this.#watch.finished({ id, status: "cancelled", output: null, error: toErrorRecord(error) });
+    }
+    return cancelled;
+  }
+
+  /**
+   * Waits until a run is final, whoever carries it out.
+   * @throws RUN_NOT_FOUND, WAIT_TIMEOUT, CLOSED, or the signal's reason
+   */
+  async wait(id: string, options: WaitOptions = {}): Promise<RunSummary> {
+    await getRun(this.#driver, id);
+    await this.#watch.waitFor(id, options);
+    return getRun(this.#driver, id);
+  }
+}
