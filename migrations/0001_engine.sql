@@ -25,6 +25,7 @@ create table goalpost.definitions (
   constraint planned_definitions_are_private check ((source = 'planned') = (run_id is not null))
 );
 create unique index definitions_shared on goalpost.definitions (name, hash) where run_id is null;
+create unique index definitions_private on goalpost.definitions (run_id) where run_id is not null;
 
 -- Kinds that a worker executes: step, map, plan. Kinds that settle by themselves when their last dependency is
 -- final: gate (lets the dependencies of a compound task through to its subtasks), join (gathers the outputs of
@@ -89,9 +90,10 @@ create table goalpost.runs (
   constraint finished_when_final check ((status in ('completed', 'failed', 'cancelled')) = (finished_at is not null)),
   constraint output_when_completed check ((status = 'completed') = (output is not null)),
   constraint error_when_not_completed check (error is null or status in ('failed', 'cancelled'))
-) with (fillfactor = 80);
+) with (fillfactor = 50);
 create unique index runs_idempotent on goalpost.runs (workflow, idempotency_key) where idempotency_key is not null;
-create index runs_by_status on goalpost.runs (status, created_at, id);
+-- No index names status: a run's end would then touch every index of its row.
+create index runs_by_age on goalpost.runs (created_at, id);
 create index runs_by_goal on goalpost.runs (input_hash, created_at) where source = 'planned';
 create index runs_by_parent on goalpost.runs (parent_run_id) where parent_run_id is not null;
 
@@ -141,12 +143,16 @@ create table goalpost.ready (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01);
 create index ready_order on goalpost.ready (lane, prio, key, rank);
 
--- What one exchange handed out: the answer to a repeated call, and the list of what a lost worker held.
+-- What one exchange handed out, as parallel arrays: the answer to a repeated call, and the list of what a lost
+-- worker held.
 create table goalpost.handouts (
-  worker uuid not null,
-  seq    bigint not null,
-  tasks  jsonb not null,
-  at     timestamptz not null,
+  worker     uuid not null,
+  seq        bigint not null,
+  run_ids    uuid[] not null,
+  positions  int[] not null,
+  items      int[] not null,
+  deliveries int[] not null,
+  at         timestamptz not null,
   primary key (worker, seq)
 ) with (autovacuum_vacuum_scale_factor = 0.01);
 

@@ -1,12 +1,14 @@
 -- Takes up to _room tasks from the lanes, best head first. A ready row is a hint: it is deleted, and the task is
 -- started only if it is ready and its run is running. What is handed out is written down under (worker, seq).
+-- Returns whether there was anything.
 create or replace function goalpost.claim(_worker uuid, _seq bigint, _room int, _lanes text[])
-returns jsonb language plpgsql as $$
+returns boolean language plpgsql as $$
 declare
-  _lane   record;
-  _took   goalpost.ready[];
-  _taken  goalpost.ready[] := '{}';
-  _tasks  jsonb;
+  _lane      record;
+  _runs      uuid[] := '{}';
+  _positions int[] := '{}';
+  _items     int[] := '{}';
+  _took      record;
 begin
   for _lane in
     select l.lane from unnest(_lanes) l(lane) cross join lateral (
@@ -14,31 +16,37 @@ begin
       order by r.lane, r.prio, r.key, r.rank limit 1) head
     order by head.prio, head.key, head.rank
   loop
-    exit when cardinality(_taken) >= _room;
+    exit when cardinality(_runs) >= _room;
     with candidate as (
       delete from goalpost.ready q where q.ctid = any(array(
         select r.ctid from goalpost.ready r where r.lane = _lane.lane
-        order by r.lane, r.prio, r.key, r.rank limit _room - cardinality(_taken) for update skip locked))
-      returning q)
-    select array_agg(c.q) into _took from candidate c;
-    _taken := _taken || _took;
+        order by r.lane, r.prio, r.key, r.rank limit _room - cardinality(_runs) for update skip locked))
+      returning q.prio, q.key, q.rank, q.run_id, q.position, q.item)
+    select array_agg(c.run_id order by c.prio, c.key, c.rank) as runs,
+      array_agg(c.position order by c.prio, c.key, c.rank) as positions,
+      array_agg(c.item order by c.prio, c.key, c.rank) as items
+    into _took from candidate c;
+    _runs := _runs || _took.runs;
+    _positions := _positions || _took.positions;
+    _items := _items || _took.items;
   end loop;
-  if cardinality(_taken) = 0 then
-    return null;
+  if cardinality(_runs) = 0 then
+    return false;
   end if;
 
-  with claimed as (
+  with candidate as (
+    select c.ord, c.run_id, c.position, c.item from goalpost.read_handout(_runs, _positions, _items, null) c
+    cross join lateral (
+      select 1 from goalpost.runs where id = c.run_id and status = 'running' offset 0) u),
+  claimed as (
     update goalpost.tasks t set status = 'running', worker = _worker, delivery = t.delivery + 1,
       started_at = goalpost.now()
-    from unnest(_taken) c join goalpost.runs u on u.id = c.run_id and u.status = 'running'
+    from candidate c
     where t.run_id = c.run_id and t.position = c.position and t.item = c.item and t.status = 'ready'
-    returning c.prio, c.key, c.rank, t.run_id, t.position, t.item, t.delivery),
-  handed as (
-    insert into goalpost.handouts (worker, seq, tasks, at)
-    select _worker, _seq, jsonb_agg(jsonb_build_array(c.run_id, c.position, c.item, c.delivery)
-      order by c.prio, c.key, c.rank), goalpost.now()
-    from claimed c having count(*) > 0
-    returning tasks)
-  select h.tasks into _tasks from handed h;
-  return _tasks;
+    returning c.ord, t.run_id, t.position, t.item, t.delivery)
+  insert into goalpost.handouts (worker, seq, run_ids, positions, items, deliveries, at)
+  select _worker, _seq, array_agg(c.run_id order by c.ord), array_agg(c.position order by c.ord),
+    array_agg(c.item order by c.ord), array_agg(c.delivery order by c.ord), goalpost.now()
+  from claimed c having count(*) > 0;
+  return found;
 end $$;

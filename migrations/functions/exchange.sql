@@ -16,7 +16,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off s
 set jit = off set plan_cache_mode = force_generic_plan
 as $$
 declare
-  _claimed  jsonb;
+  _handed   boolean := false;
   _replayed boolean;
   _refused  json;
   _over     uuid[];
@@ -28,8 +28,7 @@ begin
   if _beat is not null then
     perform goalpost.beat(_worker, _beat);
   end if;
-  select h.tasks into _claimed from goalpost.handouts h where h.worker = _worker and h.seq = _seq;
-  _replayed := found;
+  _replayed := exists (select 1 from goalpost.handouts h where h.worker = _worker and h.seq = _seq);
   if _closed is not null then
     delete from goalpost.handouts h where h.worker = _worker and h.seq = any(_closed);
   end if;
@@ -44,7 +43,7 @@ begin
   end if;
   if _room > 0 and not _replayed then
     _over := _over || goalpost.move_due();
-    _claimed := goalpost.claim(_worker, _seq, _room, _lanes);
+    _handed := goalpost.claim(_worker, _seq, _room, _lanes);
   end if;
-  return goalpost.reply(_worker, _claimed, _refused, _stale, _over);
+  return goalpost.reply(_worker, case when _handed or _replayed then _seq end, _refused, _stale, _over);
 end $$;

@@ -3,15 +3,16 @@ create or replace function goalpost.finish_runs(_ends uuid[]) returns uuid[] lan
 declare
   _over uuid[];
 begin
-  with ended as (
-    select r.id, s.position from unnest(_ends) i(id)
-    join goalpost.runs r on r.id = i.id
-    join goalpost.steps s on s.definition_id = r.definition_id and s.kind = 'end'
-    order by r.id for update of r),
+  with ended as materialized (
+    select i.run_id, r.definition_id, s.position
+    from goalpost.read_ids(_ends) i
+    cross join lateral (select definition_id from goalpost.runs where id = i.run_id offset 0) r
+    cross join lateral (
+      select position from goalpost.steps where definition_id = r.definition_id and name = '/end' offset 0) s),
   finished as (
     update goalpost.runs r set status = 'completed', finished_at = goalpost.now(),
-      output = goalpost.gather(r.id, r.definition_id, e.position)
-    from ended e where r.id = e.id and r.status in ('running', 'paused')
+      output = goalpost.gather(e.run_id, e.definition_id, e.position)
+    from ended e where r.id = e.run_id and r.status in ('running', 'paused')
     returning r.id)
   select coalesce(array_agg(id), '{}') into _over from finished;
   return _over;

@@ -1,9 +1,16 @@
 -- The outputs of the tasks that a join or end node waits for, by name.
 create or replace function goalpost.gather(_run uuid, _definition bigint, _position int)
-returns json language sql stable as $$
-  select coalesce(json_object_agg(s.name, t.output order by e.src), '{}')
-  from goalpost.edges e
-  join goalpost.steps s on s.definition_id = e.definition_id and s.position = e.src and s.kind in ('step', 'map', 'join')
-  join goalpost.tasks t on t.run_id = _run and t.position = e.src and t.item = -1 and t.status = 'completed'
-  where e.definition_id = _definition and e.dst = _position
-$$;
+returns json language plpgsql stable as $$
+declare
+  _outputs json;
+begin
+  select coalesce(json_object_agg(s.name, t.output order by e.src), '{}') into _outputs
+  from (select src from goalpost.edges where definition_id = _definition and dst = _position) e
+  cross join lateral (
+    select name from goalpost.steps where definition_id = _definition and position = e.src
+      and kind in ('step', 'map', 'join') offset 0) s
+  cross join lateral (
+    select output from goalpost.tasks where run_id = _run and position = e.src and item = -1
+      and status = 'completed' offset 0) t;
+  return _outputs;
+end $$;

@@ -15,7 +15,9 @@ begin
   moved as (
     insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
     select d.to_lane, u.prio, u.key, d.rank, d.run_id, d.position, d.item
-    from due d join goalpost.runs u on u.id = d.run_id where d.to_lane <> '!deadline')
+    from due d
+    cross join lateral (select prio, key from goalpost.runs where id = d.run_id offset 0) u
+    where d.to_lane <> '!deadline')
   select array_agg(d.run_id order by d.run_id) filter (where d.to_lane = '!deadline') into _late from due d;
   if _late is not null then
     foreach _run in array _late loop

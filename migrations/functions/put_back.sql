@@ -10,13 +10,16 @@ begin
   update goalpost.instances set status = _status where worker = _worker and status = 'online';
 
   with held as (
-    select distinct (e.v->>0)::uuid as run_id, (e.v->>1)::int as position, (e.v->>2)::int as item, (e.v->>3)::int as delivery
-    from goalpost.handouts h cross join jsonb_array_elements(h.tasks) e(v) where h.worker = _worker),
+    select e.run_id, e.position, e.item, e.delivery
+    from (select * from goalpost.handouts where worker = _worker) h
+    cross join lateral goalpost.read_handout(h.run_ids, h.positions, h.items, h.deliveries) e
+    order by e.run_id, e.position, e.item),
   locked as (
-    select t.run_id, t.position, t.item from held h
-    join goalpost.tasks t on t.run_id = h.run_id and t.position = h.position and t.item = h.item
-    where t.status = 'running' and t.worker = _worker and t.delivery = h.delivery
-    order by t.run_id, t.position, t.item for update of t),
+    select h.run_id, h.position, h.item from held h
+    cross join lateral (
+      select 1 from goalpost.tasks
+      where run_id = h.run_id and position = h.position and item = h.item
+        and status = 'running' and worker = _worker and delivery = h.delivery for update) t),
   back as (
     update goalpost.tasks t set status = 'ready', worker = null,
       losses = t.losses + case when _status = 'lost' then 1 else 0 end
@@ -29,17 +32,25 @@ begin
   queued as (
     insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
     select coalesce(s.lane, r.lane), r.prio, r.key, s.rank, b.run_id, b.position, b.item
-    from back b join goalpost.runs r on r.id = b.run_id
-    join goalpost.steps s on s.definition_id = b.definition_id and s.position = b.position
+    from back b
+    cross join lateral (select lane, prio, key from goalpost.runs where id = b.run_id offset 0) r
+    cross join lateral (
+      select lane, rank from goalpost.steps
+      where definition_id = b.definition_id and position = b.position offset 0) s
     where b.losses <= _max_losses)
   select count(*) into _count from back;
 
   for _poisoned in
     select distinct t.run_id, s.name, t.losses, coalesce(s.spec->>'step', s.name) as step, t.failures
-    from goalpost.handouts h cross join jsonb_array_elements(h.tasks) e(v)
-    join goalpost.tasks t on t.run_id = (e.v->>0)::uuid and t.position = (e.v->>1)::int and t.item = (e.v->>2)::int
-    join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
-    where h.worker = _worker and t.status = 'ready' and t.losses > _max_losses
+    from (select * from goalpost.handouts where worker = _worker) h
+    cross join lateral goalpost.read_handout(h.run_ids, h.positions, h.items, h.deliveries) e
+    cross join lateral (
+      select run_id, definition_id, position, losses, failures from goalpost.tasks
+      where run_id = e.run_id and position = e.position and item = e.item
+        and status = 'ready' and losses > _max_losses offset 0) t
+    cross join lateral (
+      select name, spec from goalpost.steps
+      where definition_id = t.definition_id and position = t.position offset 0) s
   loop
     perform goalpost.stop_run(_poisoned.run_id, 'failed', json_build_object('code', 'POISON', 'message',
       format('task "%s" was lost with its worker %s times: it may be killing the process', _poisoned.name, _poisoned.losses),

@@ -1,45 +1,58 @@
--- What an exchange answers, as one JSON text:
+-- What an exchange answers, as one JSON text; _handout is the seq of what it hands out, or null:
 --   tasks   [[run, position, item, delivery, failures, definition, item input, checkpoints], …] claimed
 --   values  [[run, position, output], …] each dependency output once
---   runs    [[run, input, settings, created at, workflow, owner], …] of the claimed tasks, once each
+--   runs    [[run, input, settings, workflow, owner], …] of the claimed tasks, once each
 --   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error], …]
 --   dueInMs milliseconds until the next delayed task is due
-create or replace function goalpost.reply(_worker uuid, _claimed jsonb, _refused json, _stale json, _over uuid[])
+create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[])
 returns text language plpgsql as $$
 declare
   _tasks  json;
   _values json;
   _runs   json;
 begin
-  if _claimed is not null then
+  if _handout is not null then
     with recursive task as materialized (
-      select c.ord, t.* from jsonb_array_elements(_claimed) with ordinality c(v, ord)
-      join goalpost.tasks t on t.run_id = (c.v->>0)::uuid and t.position = (c.v->>1)::int and t.item = (c.v->>2)::int
-      where t.delivery = (c.v->>3)::int),
+      select c.ord, t.*
+      from (select * from goalpost.handouts where worker = _worker and seq = _handout) h
+      cross join lateral goalpost.read_handout(h.run_ids, h.positions, h.items, h.deliveries) c
+      cross join lateral (
+        select run_id, position, item, delivery, failures, definition_id, input from goalpost.tasks
+        where run_id = c.run_id and position = c.position and item = c.item and delivery = c.delivery offset 0) t),
     need (run_id, definition_id, position, reason) as (
       select t.run_id, t.definition_id, e.src, e.reason
-      from task t join goalpost.edges e on e.definition_id = t.definition_id and e.dst = t.position
+      from task t
+      cross join lateral (
+        select src, reason from goalpost.edges
+        where definition_id = t.definition_id and dst = t.position offset 0) e
       union
       select n.run_id, n.definition_id, e.src, e.reason
-      from need n join goalpost.edges e on e.definition_id = n.definition_id and e.dst = n.position
+      from need n
+      cross join lateral (
+        select src, reason from goalpost.edges
+        where definition_id = n.definition_id and dst = n.position offset 0) e
       where n.reason = 'gate')
     select
       (select json_agg(json_build_array(t.run_id, t.position, t.item, t.delivery, t.failures, t.definition_id, t.input,
           case when t.delivery > 1 then (select json_object_agg(p.key, p.value) from goalpost.checkpoints p
             where p.run_id = t.run_id and p.position = t.position and p.item = t.item) end) order by t.ord)
         from task t),
-      (select json_agg(json_build_array(d.run_id, d.position, d.output))
-        from (select distinct n.run_id, n.position from need n where n.reason <> 'gate') n
-        join goalpost.tasks d on d.run_id = n.run_id and d.position = n.position and d.item = -1
-        where d.status = 'completed'),
-      (select json_agg(json_build_array(r.id, r.input, r.settings, r.created_at, r.workflow, r.owner))
-        from (select distinct t.run_id from task t) i join goalpost.runs r on r.id = i.run_id)
+      (select json_agg(json_build_array(n.run_id, n.position, d.output))
+        from (select distinct run_id, position from need where reason <> 'gate') n
+        cross join lateral (
+          select output from goalpost.tasks
+          where run_id = n.run_id and position = n.position and item = -1 and status = 'completed' offset 0) d),
+      (select json_agg(json_build_array(i.run_id, r.input, r.settings, r.workflow, r.owner))
+        from (select distinct t.run_id from task t) i
+        cross join lateral (
+          select input, settings, workflow, owner from goalpost.runs where id = i.run_id offset 0) r)
     into _tasks, _values, _runs;
   end if;
   return json_build_object('tasks', _tasks, 'values', _values, 'runs', _runs, 'refused', _refused, 'stale', _stale,
     'over', case when cardinality(_over) > 0 then (
-      select json_agg(json_build_array(r.id, r.status, case when r.owner = _worker then r.output end, r.error))
-      from (select distinct i.id from unnest(_over) i(id)) i join goalpost.runs r on r.id = i.id) end,
+      select json_agg(json_build_array(i.run_id, r.status, case when r.owner = _worker then r.output end, r.error))
+      from goalpost.read_ids(_over) i
+      cross join lateral (select status, owner, output, error from goalpost.runs where id = i.run_id offset 0) r) end,
     'dueInMs', (select greatest(0, (r.key - extract(epoch from goalpost.now())) * 1000)
       from goalpost.ready r where r.lane = '@' order by r.lane, r.prio, r.key, r.rank limit 1))::text;
 end $$;

@@ -1,18 +1,19 @@
 -- Stores what ctx.once made, for tasks that this worker still holds; returns the ordinals of those it lost.
--- _marks: [[run, position, item, delivery, key, value], …]
+-- _marks: see read_reports; the word is the key, the payload the value.
 create or replace function goalpost.save_checkpoints(_worker uuid, _marks json) returns json language plpgsql as $$
 declare
   _stale json;
 begin
-  with mark as (select m.v, m.ord from json_array_elements(_marks) with ordinality m(v, ord)),
-  held as (
-    select m.ord, m.v, t.run_id, t.position, t.item from mark m
-    join goalpost.tasks t on t.run_id = (m.v->>0)::uuid and t.position = (m.v->>1)::int and t.item = (m.v->>2)::int
-    where t.status = 'running' and t.worker = _worker and t.delivery = (m.v->>3)::int
-    order by t.run_id, t.position, t.item for share of t),
+  with mark as (
+    select r.ord, r.run_id, r.position, r.item, r.outcome as key, r.payload as value, t.held
+    from goalpost.read_reports(_marks) r
+    left join lateral (
+      select true as held from goalpost.tasks
+      where run_id = r.run_id and position = r.position and item = r.item
+        and status = 'running' and worker = _worker and delivery = r.delivery for share) t on true),
   saved as (
     insert into goalpost.checkpoints (run_id, position, item, key, value, at)
-    select h.run_id, h.position, h.item, h.v->>4, h.v->5, goalpost.now() from held h on conflict do nothing)
-  select json_agg(m.ord - 1) into _stale from mark m where not exists (select 1 from held h where h.ord = m.ord);
+    select m.run_id, m.position, m.item, m.key, m.value, goalpost.now() from mark m where m.held on conflict do nothing)
+  select json_agg(m.ord - 1) filter (where m.held is null) into _stale from mark m;
   return _stale;
 end $$;

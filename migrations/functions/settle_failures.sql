@@ -6,24 +6,27 @@ declare
   _over   uuid[] := '{}';
 begin
   insert into goalpost.attempts (run_id, position, item, delivery, outcome, error, worker, started_at, finished_at)
-  select t.run_id, t.position, t.item, t.delivery, 'failed', r.v->5, _worker, t.started_at, goalpost.now()
-  from json_array_elements(_reports) with ordinality r(v, ord)
-  join goalpost.tasks t on t.run_id = (r.v->>0)::uuid and t.position = (r.v->>1)::int and t.item = (r.v->>2)::int
-  where r.ord = any(_settled) and r.v->>4 in ('retry', 'failed');
+  select r.run_id, r.position, r.item, r.delivery, 'failed', r.payload, _worker, t.started_at, goalpost.now()
+  from goalpost.read_reports(_reports) r
+  cross join lateral (
+    select started_at from goalpost.tasks
+    where run_id = r.run_id and position = r.position and item = r.item offset 0) t
+  where r.ord = any(_settled) and r.outcome in ('retry', 'failed');
 
   insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
-  select '@', 0, extract(epoch from goalpost.now()) + (r.v->>6)::double precision / 1000, s.rank, t.run_id,
-    t.position, t.item, coalesce(s.lane, u.lane)
-  from json_array_elements(_reports) with ordinality r(v, ord)
-  join goalpost.tasks t on t.run_id = (r.v->>0)::uuid and t.position = (r.v->>1)::int and t.item = (r.v->>2)::int
-  join goalpost.runs u on u.id = t.run_id
-  join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
-  where r.ord = any(_settled) and r.v->>4 in ('retry', 'released');
+  select '@', 0, extract(epoch from goalpost.now()) + r.delay_ms / 1000, s.rank, r.run_id, r.position, r.item,
+    coalesce(s.lane, u.lane)
+  from goalpost.read_reports(_reports) r
+  cross join lateral (select definition_id, lane from goalpost.runs where id = r.run_id offset 0) u
+  cross join lateral (
+    select rank, lane from goalpost.steps
+    where definition_id = u.definition_id and position = r.position offset 0) s
+  where r.ord = any(_settled) and r.outcome in ('retry', 'released');
 
   for _failed in
-    select distinct on (1) (r.v->>0)::uuid as run_id, r.v->5 as error
-    from json_array_elements(_reports) with ordinality r(v, ord)
-    where r.ord = any(_settled) and r.v->>4 = 'failed' order by 1, r.ord
+    select distinct on (r.run_id) r.run_id, r.payload as error
+    from goalpost.read_reports(_reports) r
+    where r.ord = any(_settled) and r.outcome = 'failed' order by r.run_id, r.ord
   loop
     if goalpost.stop_run(_failed.run_id, 'failed', _failed.error) then
       _over := _over || _failed.run_id;

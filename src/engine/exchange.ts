@@ -3,7 +3,9 @@ import type { Driver } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import {
+  type BatchRow,
   compareTasks,
+  encodeBatch,
   encodeMark,
   encodeReport,
   encodeStart,
@@ -27,7 +29,7 @@ type Kind = "start" | "report" | "mark";
 
 interface Element {
   readonly kind: Kind;
-  readonly text: string;
+  readonly row: BatchRow;
   readonly task: TaskKey | null;
   readonly resolve: (refusedWith: string | null) => void;
   readonly reject: (error: unknown) => void;
@@ -116,12 +118,12 @@ export class Exchange {
     }
   }
 
-  #add(kind: Kind, text: string, task: TaskKey | null): Promise<string | null> {
+  #add(kind: Kind, row: BatchRow, task: TaskKey | null): Promise<string | null> {
     if (this.#stopped) {
       return Promise.reject(new GoalpostError("CLOSED", "this client is closed; open another one with Goalpost.open()"));
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ kind, text, task, resolve, reject });
+      this.#waiting.push({ kind, row, task, resolve, reject });
       this.#schedule();
     });
   }
@@ -158,7 +160,8 @@ export class Exchange {
     let bytes = 0;
     let count = 0;
     while (count < this.#waiting.length && count < MAX_ELEMENTS && (count === 0 || bytes < MAX_BYTES)) {
-      bytes += this.#waiting[count]?.text.length ?? 0;
+      const row = this.#waiting[count]?.row;
+      bytes += (row?.payload.length ?? 0) + (row?.shape?.length ?? 0);
       count += 1;
     }
     return this.#waiting.splice(0, count);
@@ -211,9 +214,9 @@ export class Exchange {
       Math.max(0, this.#options.room()),
       this.#options.lanes,
       closed.length > 0 ? closed.map(String) : null,
-      toArray(batch.starts),
-      toArray(batch.reports),
-      toArray(batch.marks),
+      toBatch(batch.starts),
+      toBatch(batch.reports),
+      toBatch(batch.marks),
       this.#options.beat(),
       this.#options.clock.databaseNow(),
     ];
@@ -240,8 +243,8 @@ export class Exchange {
   }
 }
 
-function toArray(elements: readonly Element[]): string | null {
-  return elements.length > 0 ? `[${elements.map((element) => element.text).join(",")}]` : null;
+function toBatch(elements: readonly Element[]): string | null {
+  return encodeBatch(elements.map((element) => element.row));
 }
 
 function refused(error: unknown): GoalpostError {

@@ -52,7 +52,7 @@ export interface Reply {
 }
 
 type TaskRow = [string, number, number, number, number, number, Json, Record<string, Json> | null];
-type RunRow = [string, Json, Json, string, string, string | null];
+type RunRow = [string, Json, Json, string, string | null];
 
 interface RawReply {
   readonly tasks: readonly TaskRow[] | null;
@@ -85,7 +85,7 @@ export function parseReply(text: string): Reply {
     })),
     values: new Map((raw.values ?? []).map(([runId, position, output]) => [valueKey(runId, position), output])),
     runs: new Map(
-      (raw.runs ?? []).map(([id, input, settings, , workflow, owner]) => [id, { id, input, settings, workflow, owner }]),
+      (raw.runs ?? []).map(([id, input, settings, workflow, owner]) => [id, { id, input, settings, workflow, owner }]),
     ),
     refused: new Map(raw.refused ?? []),
     stale: new Set(raw.stale ?? []),
@@ -115,8 +115,25 @@ export interface StartRow {
   readonly shape: string | null;
 }
 
-/** One element of _starts. Smaller priorities are claimed first, hence the sign. */
-export function encodeStart(row: StartRow): string {
+/** One element of a batch: small facts, what may be large, and what is mostly absent, as JSON texts. */
+export interface BatchRow {
+  readonly head: string;
+  readonly payload: string;
+  readonly shape: string | null;
+}
+
+/** A batch as goalpost.read_reports and goalpost.start_runs take it; null if there is nothing in it. */
+export function encodeBatch(rows: readonly BatchRow[]): string | null {
+  if (rows.length === 0) {
+    return null;
+  }
+  const list = (pick: (row: BatchRow) => string): string => `[${rows.map(pick).join(",")}]`;
+  const shapes = rows.some((row) => row.shape !== null) ? `,"s":${list((row) => row.shape ?? "null")}` : "";
+  return `{"h":${list((row) => row.head)},"p":${list((row) => row.payload)}${shapes}}`;
+}
+
+/** A run as an element of _starts. Smaller priorities are claimed first, hence the sign. */
+export function encodeStart(row: StartRow): BatchRow {
   const head = JSON.stringify([
     row.id,
     row.definitionId,
@@ -130,13 +147,14 @@ export function encodeStart(row: StartRow): string {
     null,
     row.id,
     null,
-    null,
     row.inputHash,
     null,
     row.deadlineMs,
     row.labels,
   ]);
-  return `${head.slice(0, -1)},${row.input},${JSON.stringify(row.settings)},${row.shape ?? "null"}]`;
+  const planned = row.shape !== null || row.settings !== null;
+  const shape = planned ? `{"settings":${JSON.stringify(row.settings)},"shape":${row.shape ?? "null"}}` : null;
+  return { head, payload: row.input, shape };
 }
 
 export type Outcome = "completed" | "retry" | "failed" | "released";
@@ -151,15 +169,17 @@ export interface Report {
   readonly shape: string | null;
 }
 
-/** One element of _reports. */
-export function encodeReport(report: Report): string {
+/** A report as an element of _reports. */
+export function encodeReport(report: Report): BatchRow {
   const { runId, position, item, delivery } = report.task;
-  return `["${runId}",${position},${item},${delivery},"${report.outcome}",${report.payload},${report.delayMs},${report.shape ?? "null"}]`;
+  const head = `["${runId}",${position},${item},${delivery},"${report.outcome}",${report.delayMs}]`;
+  return { head, payload: report.payload, shape: report.shape };
 }
 
-/** One element of _marks: a checkpoint. `value` is JSON text. */
-export function encodeMark(task: TaskKey, key: string, value: string): string {
-  return `["${task.runId}",${task.position},${task.item},${task.delivery},${JSON.stringify(key)},${value}]`;
+/** A checkpoint as an element of _marks. `value` is JSON text. */
+export function encodeMark(task: TaskKey, key: string, value: string): BatchRow {
+  const head = `["${task.runId}",${task.position},${task.item},${task.delivery},${JSON.stringify(key)},0]`;
+  return { head, payload: value, shape: null };
 }
 
 /** Reports are settled in the order in which tasks are locked. */

@@ -14,6 +14,9 @@ export const POLL_MS = 500;
 /** Code that this process lacks is asked for again after 1 s, doubling to 30 s. */
 const UNKNOWN_CODE_MS = { first: 1000, most: 30_000 };
 
+/** Halves smaller than this are not worth a call of their own. */
+const PIPELINE_FROM = 16;
+
 export interface WorkerOptions {
   readonly driver: Driver;
   /** New for every worker: it fences what an earlier one left behind. */
@@ -193,19 +196,39 @@ export class Worker {
     this.#running.add(running);
   }
 
+  /**
+   * Begins what was handed out. Of a large hand-out the second half begins a turn of the event loop later, when the
+   * results of the first are on their way: database and functions then work at the same time, not in turns.
+   */
   #beginAll(reply: Reply, seq: number): void {
     const given = new Set<string>();
-    for (const task of reply.tasks) {
+    const half = Math.ceil(reply.tasks.length / 2);
+    if (half < PIPELINE_FROM) {
+      this.#begin(reply, { seq, given, tasks: reply.tasks });
+      return;
+    }
+    this.#begin(reply, { seq, given, tasks: reply.tasks.slice(0, half) });
+    const later = new Promise<void>((resolve) => {
+      // After the immediate that sends the first half's results.
+      setImmediate(() => setImmediate(resolve));
+    });
+    for (const task of reply.tasks.slice(half)) {
+      this.#begin(reply, { seq, given, tasks: [task], after: later });
+    }
+  }
+
+  #begin(
+    reply: Reply,
+    { seq, given, tasks, after }: { seq: number; given: Set<string>; tasks: readonly ClaimedTask[]; after?: Promise<void> },
+  ): void {
+    for (const task of tasks) {
       const definition = this.#definitions.peek(task.definitionId, task.position);
       const run = reply.runs.get(task.runId);
       if (definition && run) {
         const abort = new AbortController();
         const inputs = gatherInputs(task, { definition, values: reply.values, given });
-        this.#track({
-          runId: task.runId,
-          abort,
-          work: this.#carryOut({ task, definition, run, inputs, abort, seq }),
-        });
+        const work = (): Promise<void> => this.#carryOut({ task, definition, run, inputs, abort, seq });
+        this.#track({ runId: task.runId, abort, work: after ? after.then(work) : work() });
       }
     }
   }
