@@ -66,6 +66,9 @@ export class CodeRegistry {
 
 function refuseOther(kind: string, name: string, { known, given }: { known: unknown; given: unknown }): void {
   if (known !== undefined && given !== undefined && known !== given) {
-    throw new GoalpostError("INVALID_INPUT", `another ${kind} "${name}" is registered already; give this one another name`);
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `another ${kind} "${name}" is registered already; give this one another name`,
+    );
   }
 }

@@ -5,7 +5,9 @@ import type { GoalOptions } from "./options.ts";
 import type { GoalResult } from "./run-result.ts";
 
 /** How one goal is executed: where, and how. */
-export interface ExecuteGoalOptions extends GoalOptions, Pick<OpenOptions, "database" | "logger" | "workers"> {}
+export interface ExecuteGoalOptions
+  extends GoalOptions,
+    Pick<OpenOptions, "database" | "logger" | "workers"> {}
 
 /**
  * The whole way of a goal in one call: opens the database, plans, runs to the end, closes.

@@ -12,15 +12,37 @@ import type { StepMap } from "./core/step.ts";
 import { NO_USAGE } from "./core/usage.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { Worker } from "./engine/worker.ts";
-import { checkGoalOptions, type GoalOptions, type GraphOptions, hashGoal, inputToJson, readGoal } from "./options.ts";
+import {
+  checkGoalOptions,
+  type GoalOptions,
+  type GraphOptions,
+  hashGoal,
+  inputToJson,
+  readGoal,
+} from "./options.ts";
 import { planShape } from "./plan/compile.ts";
 import { validate } from "./plan/validate.ts";
-import { askDecomposer, DEFAULT_PLAN_TIMEOUT_MS, type GoalCode, type GoalSettings, type StoredGoal, toGoal } from "./planned-code.ts";
+import {
+  askDecomposer,
+  DEFAULT_PLAN_TIMEOUT_MS,
+  type GoalCode,
+  type GoalSettings,
+  type StoredGoal,
+  toGoal,
+} from "./planned-code.ts";
 import { type GoalHandle, type GoalResult, tasksOf, throwUnlessCompleted } from "./run-result.ts";
 import type { RunWatch } from "./run-watch.ts";
 import type { Runs } from "./runs.ts";
 import { savePlan } from "./store/plans.ts";
-import { adoptRun, getOutputs, getPlan, getRun, lastRunOfGoal, type RunSummary, retryRun } from "./store/runs.ts";
+import {
+  adoptRun,
+  getOutputs,
+  getPlan,
+  getRun,
+  lastRunOfGoal,
+  type RunSummary,
+  retryRun,
+} from "./store/runs.ts";
 
 /** The reason that marks a run as one to go on with. */
 export const INTERRUPTED = "interrupted";
@@ -66,7 +88,10 @@ export class GoalRuns {
     }
     const runId = newId();
     this.#o.registry.bind(runId, { goal: code });
-    const input: StoredGoal = { goal: goal.text, ...(goal.context !== undefined && { context: goal.context }) };
+    const input: StoredGoal = {
+      goal: goal.text,
+      ...(goal.context !== undefined && { context: goal.context }),
+    };
     const settings: GoalSettings = { limits, graph };
     const shape = planShape({ timeoutMs: options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS });
     try {
@@ -115,7 +140,12 @@ export class GoalRuns {
     const timeout = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, timeout.signal]) : timeout.signal;
     const stopTimer = this.#o.clock.timer(timeoutMs, () =>
-      timeout.abort(new GoalpostError("DECOMPOSER_FAILED", `the decomposer did not return within ${timeoutMs} ms; raise planTimeoutMs`)),
+      timeout.abort(
+        new GoalpostError(
+          "DECOMPOSER_FAILED",
+          `the decomposer did not return within ${timeoutMs} ms; raise planTimeoutMs`,
+        ),
+      ),
     );
     try {
       const asked = askDecomposer(code, { goal, limits, signal, log: this.#o.logger });
@@ -171,7 +201,9 @@ export class GoalRuns {
     this.#o.clock.timer(OWNER_LOOK_MS, () => {
       getRun(driver, run.id)
         .then((now) => (now.finishedAt === null ? this.#takeOver(now) : undefined))
-        .catch((error: unknown) => this.#o.logger.warn({ error: String(error) }, "could not take the run over"));
+        .catch((error: unknown) =>
+          this.#o.logger.warn({ error: String(error) }, "could not take the run over"),
+        );
     });
   }
 

@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { v7 as newId } from "uuid";
+import { CodeRegistry } from "./code-registry.ts";
 import type { App } from "./core/app.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
@@ -8,16 +9,28 @@ import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./co
 import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
 import type { StepMap } from "./core/step.ts";
+import { NO_USAGE } from "./core/usage.ts";
 import type { AnyWorkflow, Workflow } from "./core/workflow.ts";
-import { CodeRegistry } from "./code-registry.ts";
-import { databaseFromEnvironment, VERSION } from "./environment.ts";
 import type { FinishedRun, StartRow } from "./engine/protocol.ts";
 import { Observer } from "./engine/sweeper.ts";
 import { systemClock } from "./engine/system-clock.ts";
 import { POLL_MS, Worker } from "./engine/worker.ts";
+import { databaseFromEnvironment, VERSION } from "./environment.ts";
 import { GoalRuns } from "./goal-runs.ts";
-import { checkStartOptions, type GoalOptions, type GraphOptions, inputToJson, type StartOptions } from "./options.ts";
-import { type GoalHandle, type GoalResult, type RunHandle, type RunResult, throwUnlessCompleted } from "./run-result.ts";
+import {
+  checkStartOptions,
+  type GoalOptions,
+  type GraphOptions,
+  inputToJson,
+  type StartOptions,
+} from "./options.ts";
+import {
+  type GoalHandle,
+  type GoalResult,
+  type RunHandle,
+  type RunResult,
+  throwUnlessCompleted,
+} from "./run-result.ts";
 import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
 import { ensureDefinition } from "./store/definitions.ts";
@@ -25,7 +38,6 @@ import { listOnline, putBack } from "./store/instances.ts";
 import { migrate } from "./store/migrate.ts";
 import { type Database, openDriver } from "./store/open-driver.ts";
 import { stderrLogger } from "./telemetry/stderr-logger.ts";
-import { NO_USAGE } from "./core/usage.ts";
 
 /** How a client is opened. */
 export interface OpenOptions {
@@ -147,7 +159,11 @@ export class Goalpost implements AsyncDisposable {
   }
 
   /** Starts a run of a workflow and waits for its end. @throws RunFailedError, INVALID_INPUT */
-  async execute<I, O>(workflow: Workflow<I, O>, input: NoInfer<I>, options: StartOptions = {}): Promise<RunResult<O>> {
+  async execute<I, O>(
+    workflow: Workflow<I, O>,
+    input: NoInfer<I>,
+    options: StartOptions = {},
+  ): Promise<RunResult<O>> {
     options.signal?.throwIfAborted();
     const runId = newId();
     const ended = this.#watch.wait(runId);
@@ -179,12 +195,22 @@ export class Goalpost implements AsyncDisposable {
   }
 
   /** Plans a goal, runs it and waits for its end. @throws RunFailedError, INVALID_INPUT */
-  async executeGoal(goal: string | Goal, decomposer?: Decomposer, steps?: StepMap, options: GoalOptions = {}): Promise<GoalResult> {
+  async executeGoal(
+    goal: string | Goal,
+    decomposer?: Decomposer,
+    steps?: StepMap,
+    options: GoalOptions = {},
+  ): Promise<GoalResult> {
     return this.#untilEnd(await this.startGoal(goal, decomposer, steps, options), options);
   }
 
   /** Starts to plan and run a goal; returns once the run is stored. @throws INVALID_INPUT */
-  startGoal(goal: string | Goal, decomposer?: Decomposer, steps?: StepMap, options: GoalOptions = {}): Promise<GoalHandle> {
+  startGoal(
+    goal: string | Goal,
+    decomposer?: Decomposer,
+    steps?: StepMap,
+    options: GoalOptions = {},
+  ): Promise<GoalHandle> {
     return this.#goals.start(goal, { decomposer, steps, options, graph: null });
   }
 
@@ -192,12 +218,21 @@ export class Goalpost implements AsyncDisposable {
    * Plans a goal and keeps the graph; runs nothing.
    * @throws DECOMPOSER_FAILED, InvalidGraphError, INVALID_INPUT
    */
-  decomposeGoal(goal: string | Goal, decomposer?: Decomposer, steps?: StepMap, options: GoalOptions = {}): Promise<ValidTaskGraph> {
+  decomposeGoal(
+    goal: string | Goal,
+    decomposer?: Decomposer,
+    steps?: StepMap,
+    options: GoalOptions = {},
+  ): Promise<ValidTaskGraph> {
     return this.#goals.plan(goal, { decomposer, steps, options });
   }
 
   /** Runs a graph that was made before and waits for its end. @throws InvalidGraphError, RunFailedError */
-  async executeGraph(graph: TaskGraph | readonly TaskSpec[], steps?: StepMap, options: GraphOptions = {}): Promise<GoalResult> {
+  async executeGraph(
+    graph: TaskGraph | readonly TaskSpec[],
+    steps?: StepMap,
+    options: GraphOptions = {},
+  ): Promise<GoalResult> {
     const handle = await this.#goals.startGraph(graph, { steps, options });
     return this.#untilEnd(handle, options);
   }
@@ -225,9 +260,11 @@ export class Goalpost implements AsyncDisposable {
     await this.#worker.stop(graceMs);
     this.#watch.close();
     const { driver, logger } = this.#parts;
-    await putBack(driver, { worker: this.#workerId, status: "stopped", maxLosses: MAX_LOSSES }).catch((error: unknown) => {
-      logger.warn({ error: String(error) }, "could not say goodbye to the database");
-    });
+    await putBack(driver, { worker: this.#workerId, status: "stopped", maxLosses: MAX_LOSSES }).catch(
+      (error: unknown) => {
+        logger.warn({ error: String(error) }, "could not say goodbye to the database");
+      },
+    );
     await driver.close();
   }
 
@@ -235,10 +272,17 @@ export class Goalpost implements AsyncDisposable {
     return `instance:${this.#workerId}`;
   }
 
-  async #start(workflow: AnyWorkflow, input: unknown, options: StartOptions & { readonly runId: string }): Promise<void> {
+  async #start(
+    workflow: AnyWorkflow,
+    input: unknown,
+    options: StartOptions & { readonly runId: string },
+  ): Promise<void> {
     checkStartOptions(options);
     if (workflow.steps.length === 0) {
-      throw new GoalpostError("INVALID_INPUT", `workflow "${workflow.name}" has no steps; add one with .step(name, fn)`);
+      throw new GoalpostError(
+        "INVALID_INPUT",
+        `workflow "${workflow.name}" has no steps; add one with .step(name, fn)`,
+      );
     }
     const text = inputToJson(input, `the input of workflow "${workflow.name}" is`);
     const definitionId = await this.#define(workflow);
@@ -288,7 +332,8 @@ export class Goalpost implements AsyncDisposable {
 
   #cancelOnAbort(runId: string, signal: AbortSignal | undefined): () => void {
     const cancel = (): void => {
-      const reason = signal?.reason instanceof Error ? signal.reason.message : "the caller's signal was aborted";
+      const reason =
+        signal?.reason instanceof Error ? signal.reason.message : "the caller's signal was aborted";
       this.runs.cancel(runId, { reason }).catch((error: unknown) => {
         this.#parts.logger.error({ runId, error: String(error) }, "the run could not be cancelled");
       });

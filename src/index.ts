@@ -45,13 +45,20 @@ export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
 export { Goalpost, type OpenOptions, type WorkersOptions } from "./goalpost.ts";
 export type { GoalOptions, GraphOptions, StartOptions } from "./options.ts";
-export { renderMermaid, renderTree, type RenderOptions } from "./plan/render.ts";
+export { type RenderOptions, renderMermaid, renderTree } from "./plan/render.ts";
 export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
 export type { GoalHandle, GoalResult, Progress, RunHandle, RunResult } from "./run-result.ts";
 export type { WaitOptions } from "./run-watch.ts";
 export type { RunRecord, Runs } from "./runs.ts";
 export type { Database } from "./store/open-driver.ts";
-export type { PGliteLike } from "./store/pglite-driver.ts";
 export type { PoolLike } from "./store/pg-driver.ts";
-export type { AttemptRecord, RunFilter, RunStatus, RunSummary, TaskRecord, TaskStatus } from "./store/runs.ts";
+export type { PGliteLike } from "./store/pglite-driver.ts";
+export type {
+  AttemptRecord,
+  RunFilter,
+  RunStatus,
+  RunSummary,
+  TaskRecord,
+  TaskStatus,
+} from "./store/runs.ts";
 export { type StepInput, type StepOptions, type WorkflowBuilder, workflow } from "./workflows/builder.ts";

@@ -42,10 +42,19 @@ export interface GraphOptions extends Omit<GoalOptions, "resume" | "planTimeoutM
 export function checkStartOptions(options: StartOptions): void {
   check(options.deadlineMs, { what: "deadlineMs", least: 1 });
   if (options.priority !== undefined && !Number.isInteger(options.priority)) {
-    throw new GoalpostError("INVALID_INPUT", `priority is ${options.priority}; it must be a whole number, larger is sooner`);
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `priority is ${options.priority}; it must be a whole number, larger is sooner`,
+    );
   }
-  if (options.labels !== undefined && !(isObject(options.labels) && Object.values(options.labels).every((value) => typeof value === "string"))) {
-    throw new GoalpostError("INVALID_INPUT", 'labels must be an object of texts, such as { customer: "acme" }');
+  if (
+    options.labels !== undefined &&
+    !(isObject(options.labels) && Object.values(options.labels).every((value) => typeof value === "string"))
+  ) {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      'labels must be an object of texts, such as { customer: "acme" }',
+    );
   }
 }
 
@@ -66,14 +75,17 @@ export function checkGoalOptions(options: GoalOptions): GraphLimits {
 /** @throws INVALID_INPUT for anything but a text or { text, context? } with a text that is not empty */
 export function readGoal(goal: unknown): Goal {
   const full = typeof goal === "string" ? { text: goal } : goal;
-  if (!isObject(full) || typeof full["text"] !== "string" || full["text"].trim() === "") {
-    throw new GoalpostError("INVALID_INPUT", "a goal is a text, or { text, context? }, and the text is not empty");
+  if (!isObject(full) || typeof full.text !== "string" || full.text.trim() === "") {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      "a goal is a text, or { text, context? }, and the text is not empty",
+    );
   }
-  const context = full["context"];
+  const context = full.context;
   if (context === undefined) {
-    return { text: full["text"] };
+    return { text: full.text };
   }
-  return { text: full["text"], context: JSON.parse(inputToJson(context, "the goal's context is")) as Json };
+  return { text: full.text, context: JSON.parse(inputToJson(context, "the goal's context is")) as Json };
 }
 
 /** The JSON text of something given to a run. @throws INVALID_INPUT if JSON cannot hold it */
@@ -81,11 +93,15 @@ export function inputToJson(value: unknown, what: string): string {
   try {
     return toJson(value, what);
   } catch (error) {
-    throw new GoalpostError("INVALID_INPUT", error instanceof Error ? error.message : String(error), { cause: error });
+    throw new GoalpostError("INVALID_INPUT", error instanceof Error ? error.message : String(error), {
+      cause: error,
+    });
   }
 }
 
 /** Tells goals apart: equal texts and contexts have equal hashes. */
 export function hashGoal(goal: Goal): string {
-  return createHash("sha256").update(JSON.stringify([goal.text, goal.context ?? null])).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify([goal.text, goal.context ?? null]))
+    .digest("hex");
 }

@@ -1,5 +1,12 @@
 import { GoalpostError } from "./core/errors.ts";
-import { type Decomposer, DEFAULT_LIMITS, type Goal, type GraphLimits, type TaskSpec, type ValidTaskGraph } from "./core/goal.ts";
+import {
+  DEFAULT_LIMITS,
+  type Decomposer,
+  type Goal,
+  type GraphLimits,
+  type TaskSpec,
+  type ValidTaskGraph,
+} from "./core/goal.ts";
 import type { Json } from "./core/json.ts";
 import type { Logger } from "./core/logger.ts";
 import { resolvePolicy } from "./core/policy.ts";
@@ -38,7 +45,11 @@ export function toGoal(input: Json): Goal {
 }
 
 /** The code of a node of a planned run; undefined if the step is unknown here. */
-export function plannedCode(code: GoalCode, definition: RunDefinition, node: DefinitionNode): TaskCode | undefined {
+export function plannedCode(
+  code: GoalCode,
+  definition: RunDefinition,
+  node: DefinitionNode,
+): TaskCode | undefined {
   if (node.kind === "plan") {
     return planCode(code, definition, node);
   }
@@ -69,8 +80,13 @@ async function parseOutput(name: string, step: Step<unknown, unknown>, output: u
   if (!result || result.success) {
     return result ? result.data : output;
   }
-  const problems = result.error.issues.map((issue) => `${["output", ...issue.path.map(String)].join(".")}: ${issue.message}`);
-  throw new GoalpostError("STEP_FAILED", `step "${name}" returned what its output schema does not allow: ${problems.join("; ")}`);
+  const problems = result.error.issues.map(
+    (issue) => `${["output", ...issue.path.map(String)].join(".")}: ${issue.message}`,
+  );
+  throw new GoalpostError(
+    "STEP_FAILED",
+    `step "${name}" returned what its output schema does not allow: ${problems.join("; ")}`,
+  );
 }
 
 function planCode(code: GoalCode, definition: RunDefinition, node: DefinitionNode): TaskCode {
@@ -85,7 +101,12 @@ function planCode(code: GoalCode, definition: RunDefinition, node: DefinitionNod
         throw new GoalpostError("INVALID_STATE", `plan node "${node.name}" leads into nothing`);
       }
       const graph = await planTasks({ code, call, settings, definition, node });
-      const shape = compileGraph(graph, { position: node.position, join: join.position, depth, ...(parent && { parent }) });
+      const shape = compileGraph(graph, {
+        position: node.position,
+        join: join.position,
+        depth,
+        ...(parent && { parent }),
+      });
       return { output: graph, shape };
     },
   };
@@ -108,7 +129,10 @@ async function planTasks({ code, call, settings, definition, node }: Planning): 
   if (taskId === undefined && settings.graph) {
     return validate(settings.graph, { steps: code.steps, limits: settings.limits });
   }
-  const task = taskId === undefined ? undefined : { id: taskId, description, ...(args !== undefined && { args: bindRefs(args, call.inputs) }) };
+  const task =
+    taskId === undefined
+      ? undefined
+      : { id: taskId, description, ...(args !== undefined && { args: bindRefs(args, call.inputs) }) };
   const tasks = await askDecomposer(code, {
     goal: task ? { ...goal, text: description } : goal,
     limits: settings.limits,
@@ -135,7 +159,10 @@ export interface PlanRequest {
 /** Asks the decomposer, told of the steps and the limits. */
 export async function askDecomposer(code: GoalCode, request: PlanRequest): Promise<readonly unknown[]> {
   if (!code.decomposer) {
-    throw new GoalpostError("INVALID_STATE", "this process has no decomposer for the goal; register an app with one");
+    throw new GoalpostError(
+      "INVALID_STATE",
+      "this process has no decomposer for the goal; register an app with one",
+    );
   }
   return callDecomposer(code.decomposer, request.goal, {
     steps: await describeSteps(code.steps),

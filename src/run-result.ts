@@ -4,8 +4,8 @@ import type { Goal, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import type { Json } from "./core/json.ts";
 import type { Usage } from "./core/usage.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
-import type { RunSummary } from "./store/runs.ts";
 import type { WaitOptions } from "./run-watch.ts";
+import type { RunSummary } from "./store/runs.ts";
 
 /** What a finished run of a workflow returns. */
 export interface RunResult<Output> {

@@ -86,10 +86,17 @@ export class RunWatch {
     this.#waiters.clear();
   }
 
-  #limit(runId: string, { timeoutMs, signal }: WaitOptions, reject: (error: unknown) => void): (() => void)[] {
+  #limit(
+    runId: string,
+    { timeoutMs, signal }: WaitOptions,
+    reject: (error: unknown) => void,
+  ): (() => void)[] {
     const cleanUps: (() => void)[] = [];
     if (timeoutMs !== undefined) {
-      const error = new GoalpostError("WAIT_TIMEOUT", `run ${runId} did not end within ${timeoutMs} ms; it goes on`);
+      const error = new GoalpostError(
+        "WAIT_TIMEOUT",
+        `run ${runId} did not end within ${timeoutMs} ms; it goes on`,
+      );
       cleanUps.push(this.#clock.timer(timeoutMs, () => reject(error)));
     }
     if (signal) {
@@ -129,5 +136,8 @@ export class RunWatch {
 }
 
 function closedWhileWaiting(runId: string): GoalpostError {
-  return new GoalpostError("CLOSED", `the client was closed before run ${runId} ended; what is finished is kept`);
+  return new GoalpostError(
+    "CLOSED",
+    `the client was closed before run ${runId} ended; what is finished is kept`,
+  );
 }

@@ -1,6 +1,8 @@
 import type { Driver } from "./core/driver.ts";
 import { toErrorRecord } from "./core/error-record.ts";
 import { GoalpostError } from "./core/errors.ts";
+import type { Json } from "./core/json.ts";
+import { check } from "./core/policy.ts";
 import type { Progress } from "./run-result.ts";
 import type { RunWatch, WaitOptions } from "./run-watch.ts";
 import {
@@ -15,8 +17,6 @@ import {
   type RunSummary,
   type TaskRecord,
 } from "./store/runs.ts";
-import type { Json } from "./core/json.ts";
-import { check } from "./core/policy.ts";
 
 /** A run with its tasks. */
 export interface RunRecord extends RunSummary {
@@ -51,7 +51,10 @@ export class Runs {
     check(filter.limit, { what: "limit", least: 1, whole: true });
     check(filter.offset, { what: "offset", least: 0, whole: true });
     if (filter.status !== undefined && !STATUSES.includes(filter.status)) {
-      throw new GoalpostError("INVALID_INPUT", `status is "${filter.status}"; there are: ${STATUSES.join(", ")}`);
+      throw new GoalpostError(
+        "INVALID_INPUT",
+        `status is "${filter.status}"; there are: ${STATUSES.join(", ")}`,
+      );
     }
     return listRuns(this.#driver, filter);
   }

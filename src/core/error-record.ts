@@ -43,10 +43,14 @@ function describe(value: unknown): string {
 
 /** The error that a record stands for. */
 export function fromErrorRecord(record: ErrorRecord): GoalpostError {
-  if (record.code === "INVALID_GRAPH" && Array.isArray(record.details?.["issues"])) {
-    return new InvalidGraphError(record.details["issues"] as GraphIssue[]);
+  if (record.code === "INVALID_GRAPH" && Array.isArray(record.details?.issues)) {
+    return new InvalidGraphError(record.details.issues as GraphIssue[]);
   }
-  const error = new GoalpostError(record.code, record.message, record.details ? { details: record.details } : {});
+  const error = new GoalpostError(
+    record.code,
+    record.message,
+    record.details ? { details: record.details } : {},
+  );
   if (record.stack) {
     error.stack = record.stack;
   }

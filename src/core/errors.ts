@@ -154,7 +154,11 @@ export class RetryAfterError extends GoalpostError {
   override readonly name = "RetryAfterError";
   /** Milliseconds until the next attempt. */
   readonly retryAfterMs: number;
-  constructor(retryAfterMs: number, message = `asked to be tried again in ${retryAfterMs} ms`, options: ErrorOptions = {}) {
+  constructor(
+    retryAfterMs: number,
+    message = `asked to be tried again in ${retryAfterMs} ms`,
+    options: ErrorOptions = {},
+  ) {
     super("STEP_FAILED", message, options);
     if (!Number.isFinite(retryAfterMs) || retryAfterMs < 0) {
       throw new GoalpostError("INVALID_INPUT", `RetryAfterError takes milliseconds ≥ 0, not ${retryAfterMs}`);

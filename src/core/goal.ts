@@ -34,7 +34,9 @@ export interface TaskSpec {
   /** Ask the decomposer again when this task is reached. Default false. */
   readonly decompose?: boolean | undefined;
   /** What it reads and writes, for the optimizer. */
-  readonly effects?: { readonly reads?: readonly string[] | undefined; readonly writes?: readonly string[] | undefined } | undefined;
+  readonly effects?:
+    | { readonly reads?: readonly string[] | undefined; readonly writes?: readonly string[] | undefined }
+    | undefined;
   /** Tries in all, the first included. Default: the step's, else 3. */
   readonly maxAttempts?: number | undefined;
   /** Milliseconds that one try may take. Default: the step's, else 30,000. */

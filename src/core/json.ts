@@ -15,13 +15,17 @@ export type Stored<T> = unknown extends T
     ? never
     : T extends { toJSON(...args: never[]): infer J }
       ? Stored<J>
-      : T extends undefined | void
+      : T extends undefined | undefined
         ? null
         : T extends null | boolean | number | string
           ? T
           : T extends readonly unknown[]
             ? { [K in keyof T]: Stored<T[K]> }
-            : { [K in keyof T]: undefined extends T[K] ? Stored<Exclude<T[K], undefined>> | undefined : Stored<T[K]> };
+            : {
+                [K in keyof T]: undefined extends T[K]
+                  ? Stored<Exclude<T[K], undefined>> | undefined
+                  : Stored<T[K]>;
+              };
 
 /** Deeper nesting is refused: PostgreSQL's parser would run out of stack. */
 export const MAX_JSON_DEPTH = 1000;

@@ -26,6 +26,9 @@ export function nameProblem(name: unknown): string | undefined {
 export function checkName(name: unknown, what: string): void {
   const problem = nameProblem(name);
   if (problem) {
-    throw new GoalpostError("INVALID_INPUT", `${what} name ${JSON.stringify(name)} ${problem}. Allowed: ${NAME_RULE}.`);
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `${what} name ${JSON.stringify(name)} ${problem}. Allowed: ${NAME_RULE}.`,
+    );
   }
 }

@@ -1,5 +1,11 @@
 import { GoalpostError } from "./errors.ts";
-import { DEFAULT_MAX_ATTEMPTS, DEFAULT_RETRY, DEFAULT_TIMEOUT_MS, type RetryPolicy, type StepPolicy } from "./retry.ts";
+import {
+  DEFAULT_MAX_ATTEMPTS,
+  DEFAULT_RETRY,
+  DEFAULT_TIMEOUT_MS,
+  type RetryPolicy,
+  type StepPolicy,
+} from "./retry.ts";
 
 /** A policy without gaps. */
 export interface ResolvedPolicy {
@@ -49,6 +55,9 @@ export function check(value: unknown, rule: NumberRule): void {
   const fits = typeof value === "number" && Number.isFinite(value) && value >= rule.least;
   if (!fits || (rule.whole && !Number.isInteger(value))) {
     const kind = rule.whole ? "a whole number" : "a number";
-    throw new GoalpostError("INVALID_INPUT", `${rule.what} is ${String(value)}; it must be ${kind} ≥ ${rule.least}`);
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `${rule.what} is ${String(value)}; it must be ${kind} ≥ ${rule.least}`,
+    );
   }
 }

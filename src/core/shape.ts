@@ -31,7 +31,12 @@ export interface NodeSpec {
   readonly depth?: number;
   readonly maxAttempts?: number;
   readonly timeoutMs?: number;
-  readonly retry?: { readonly baseMs?: number; readonly factor?: number; readonly maxDelayMs?: number; readonly jitter?: boolean };
+  readonly retry?: {
+    readonly baseMs?: number;
+    readonly factor?: number;
+    readonly maxDelayMs?: number;
+    readonly jitter?: boolean;
+  };
 }
 
 /** src and dst are positions: 0… of this shape, {@link existing} ones of the definition it is added to. */
@@ -56,7 +61,14 @@ export function existing(position: number): number {
 /** A shape as the database functions take it. */
 export function shapeToRows(shape: Shape): Json {
   return {
-    steps: shape.nodes.map((node) => [node.name, node.kind, node.dependencies, -node.rank, null, node.spec as Json]),
+    steps: shape.nodes.map((node) => [
+      node.name,
+      node.kind,
+      node.dependencies,
+      -node.rank,
+      null,
+      node.spec as Json,
+    ]),
     edges: shape.edges.map((edge) => [edge.src, edge.dst, edge.reason, edge.optional]),
   };
 }
@@ -65,7 +77,10 @@ export function shapeToRows(shape: Shape): Json {
  * For each node the number of edges on the longest way to a node without successors (upward rank with unit cost:
  * Topcuoglu et al., 2002). The edges must be acyclic. Linear in nodes plus edges.
  */
-export function hopRanks(nodeCount: number, edges: readonly { readonly src: number; readonly dst: number }[]): number[] {
+export function hopRanks(
+  nodeCount: number,
+  edges: readonly { readonly src: number; readonly dst: number }[],
+): number[] {
   const ranks = new Array<number>(nodeCount).fill(0);
   const successorsLeft = new Array<number>(nodeCount).fill(0);
   const predecessors: number[][] = Array.from({ length: nodeCount }, () => []);

@@ -1,5 +1,5 @@
-import type { Shape } from "./shape.ts";
 import type { StepPolicy } from "./retry.ts";
+import type { Shape } from "./shape.ts";
 import type { StepContext } from "./step.ts";
 
 /** A step of a static workflow, types aside. */

@@ -90,7 +90,10 @@ function makeOnce(options: AttemptOptions, signal: AbortSignal): TaskCall["once"
     signal.throwIfAborted();
     const status = await options.mark(key, text);
     if (status) {
-      throw new GoalpostError("LEASE_LOST", `ctx.once("${key}") came too late: the task is no longer this worker's`);
+      throw new GoalpostError(
+        "LEASE_LOST",
+        `ctx.once("${key}") came too late: the task is no longer this worker's`,
+      );
     }
     return JSON.parse(text) as Json;
   };
@@ -135,7 +138,8 @@ function fail(options: AttemptOptions, error: unknown): Report {
   const { maxAttempts, retry } = options.code.policy;
   const record: ErrorRecord = {
     ...toErrorRecord(error),
-    task: options.node.kind === "plan" ? null : { id: options.node.name, step: stepOf(options.node), attempt },
+    task:
+      options.node.kind === "plan" ? null : { id: options.node.name, step: stepOf(options.node), attempt },
   };
   const again = attempt < maxAttempts && !(isGoalpostError(error) && !error.retryable);
   options.logger.warn(

@@ -39,4 +39,8 @@ export interface TaskCode {
 }
 
 /** Finds the code of a task; undefined if this process does not have it. */
-export type FindCode = (run: RunInfo, definition: RunDefinition, node: DefinitionNode) => TaskCode | undefined;
+export type FindCode = (
+  run: RunInfo,
+  definition: RunDefinition,
+  node: DefinitionNode,
+) => TaskCode | undefined;

@@ -95,7 +95,8 @@ export class RunDefinition {
 type StepRow = { definition_id: string; position: number; name: string; kind: NodeKind; spec: string };
 type EdgeRow = { definition_id: string; src: number; dst: number; reason: string };
 
-const LOAD_DEFINITIONS = "select id::text as id, name, hash from goalpost.definitions where id = any($1::bigint[])";
+const LOAD_DEFINITIONS =
+  "select id::text as id, name, hash from goalpost.definitions where id = any($1::bigint[])";
 const LOAD_STEPS =
   "select definition_id::text, position, name, kind, spec::text from goalpost.steps where definition_id = any($1::bigint[])";
 const LOAD_EDGES =
@@ -125,7 +126,10 @@ export class DefinitionCache {
       return;
     }
     const ids = [[...missing].map(String)];
-    const definitions = await this.#db.query<{ id: string; name: string; hash: string }>(LOAD_DEFINITIONS, ids);
+    const definitions = await this.#db.query<{ id: string; name: string; hash: string }>(
+      LOAD_DEFINITIONS,
+      ids,
+    );
     const steps = await this.#db.query<StepRow>(LOAD_STEPS, ids);
     const edges = await this.#db.query<EdgeRow>(LOAD_EDGES, ids);
     const stepsOf = groupBy(steps, (row) => row.definition_id);

@@ -120,7 +120,9 @@ export class Exchange {
 
   #add(kind: Kind, row: BatchRow, task: TaskKey | null): Promise<string | null> {
     if (this.#stopped) {
-      return Promise.reject(new GoalpostError("CLOSED", "this client is closed; open another one with Goalpost.open()"));
+      return Promise.reject(
+        new GoalpostError("CLOSED", "this client is closed; open another one with Goalpost.open()"),
+      );
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ kind, row, task, resolve, reject });
@@ -198,13 +200,19 @@ export class Exchange {
       await this.#send(elements.slice(0, half));
       await this.#send(elements.slice(half));
     } else if (only) {
-      only.reject(this.#stopped ? new GoalpostError("CLOSED", "the client was closed", { cause: error }) : refused(error));
+      only.reject(
+        this.#stopped
+          ? new GoalpostError("CLOSED", "the client was closed", { cause: error })
+          : refused(error),
+      );
     } else {
       this.#options.logger.error({ error: String(error) }, "the database refused to hand out tasks");
     }
   }
 
-  async #call(batch: Record<"starts" | "reports" | "marks", readonly Element[]>): Promise<{ reply: Reply; seq: number }> {
+  async #call(
+    batch: Record<"starts" | "reports" | "marks", readonly Element[]>,
+  ): Promise<{ reply: Reply; seq: number }> {
     this.#seq += 1;
     const seq = this.#seq;
     const closed = this.#closed.splice(0);
@@ -236,7 +244,10 @@ export class Exchange {
         if (this.#stopped || !isTransient(error)) {
           throw error;
         }
-        this.#options.logger.warn({ error: String(error), delayMs }, "the database did not answer; asking again");
+        this.#options.logger.warn(
+          { error: String(error), delayMs },
+          "the database did not answer; asking again",
+        );
         await new Promise((resolve) => setTimeout(resolve, delayMs));
       }
     }
@@ -249,5 +260,7 @@ function toBatch(elements: readonly Element[]): string | null {
 
 function refused(error: unknown): GoalpostError {
   const message = error instanceof Error ? error.message : String(error);
-  return new GoalpostError("DATABASE_REFUSED", `the database refused to store this: ${message}`, { cause: error });
+  return new GoalpostError("DATABASE_REFUSED", `the database refused to store this: ${message}`, {
+    cause: error,
+  });
 }

@@ -73,19 +73,26 @@ export function valueKey(runId: string, position: number): string {
 export function parseReply(text: string): Reply {
   const raw = JSON.parse(text) as RawReply;
   return {
-    tasks: (raw.tasks ?? []).map(([runId, position, item, delivery, failures, definitionId, itemInput, checkpoints]) => ({
-      runId,
-      position,
-      item,
-      delivery,
-      failures,
-      definitionId,
-      itemInput,
-      checkpoints: checkpoints ?? {},
-    })),
-    values: new Map((raw.values ?? []).map(([runId, position, output]) => [valueKey(runId, position), output])),
+    tasks: (raw.tasks ?? []).map(
+      ([runId, position, item, delivery, failures, definitionId, itemInput, checkpoints]) => ({
+        runId,
+        position,
+        item,
+        delivery,
+        failures,
+        definitionId,
+        itemInput,
+        checkpoints: checkpoints ?? {},
+      }),
+    ),
+    values: new Map(
+      (raw.values ?? []).map(([runId, position, output]) => [valueKey(runId, position), output]),
+    ),
     runs: new Map(
-      (raw.runs ?? []).map(([id, input, settings, workflow, owner]) => [id, { id, input, settings, workflow, owner }]),
+      (raw.runs ?? []).map(([id, input, settings, workflow, owner]) => [
+        id,
+        { id, input, settings, workflow, owner },
+      ]),
     ),
     refused: new Map(raw.refused ?? []),
     stale: new Set(raw.stale ?? []),
@@ -153,7 +160,9 @@ export function encodeStart(row: StartRow): BatchRow {
     row.labels,
   ]);
   const planned = row.shape !== null || row.settings !== null;
-  const shape = planned ? `{"settings":${JSON.stringify(row.settings)},"shape":${row.shape ?? "null"}}` : null;
+  const shape = planned
+    ? `{"settings":${JSON.stringify(row.settings)},"shape":${row.shape ?? "null"}}`
+    : null;
   return { head, payload: row.input, shape };
 }
 
@@ -184,7 +193,5 @@ export function encodeMark(task: TaskKey, key: string, value: string): BatchRow 
 
 /** Reports are settled in the order in which tasks are locked. */
 export function compareTasks(a: TaskKey, b: TaskKey): number {
-  return (
-    (a.runId < b.runId ? -1 : a.runId > b.runId ? 1 : 0) || a.position - b.position || a.item - b.item
-  );
+  return (a.runId < b.runId ? -1 : a.runId > b.runId ? 1 : 0) || a.position - b.position || a.item - b.item;
 }

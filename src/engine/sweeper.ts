@@ -30,7 +30,9 @@ export class Observer {
       seen.set(worker, before?.beat === beat ? before : { beat, sinceMs: now });
     }
     this.#seen = seen;
-    return [...seen].filter(([, sighting]) => now - sighting.sinceMs >= LOST_AFTER_MS).map(([worker]) => worker);
+    return [...seen]
+      .filter(([, sighting]) => now - sighting.sinceMs >= LOST_AFTER_MS)
+      .map(([worker]) => worker);
   }
 
   /** A look failed. */

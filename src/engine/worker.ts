@@ -7,7 +7,14 @@ import { carryOut } from "./attempt.ts";
 import type { FindCode } from "./code.ts";
 import { DefinitionCache, type RunDefinition } from "./definitions.ts";
 import { Exchange } from "./exchange.ts";
-import { type ClaimedTask, type FinishedRun, type Reply, type Report, type StartRow, valueKey } from "./protocol.ts";
+import {
+  type ClaimedTask,
+  type FinishedRun,
+  type Reply,
+  type Report,
+  type StartRow,
+  valueKey,
+} from "./protocol.ts";
 
 /** How often an idle worker looks, and says that it lives. */
 export const POLL_MS = 500;
@@ -29,7 +36,12 @@ export interface WorkerOptions {
   readonly logger: Logger;
   readonly maxOutputBytes: number;
   /** What the instance says of itself with every beat. */
-  readonly about: { readonly name: string; readonly host: string; readonly pid: number; readonly version: string };
+  readonly about: {
+    readonly name: string;
+    readonly host: string;
+    readonly pid: number;
+    readonly version: string;
+  };
   readonly onFinished: (run: FinishedRun) => void;
 }
 
@@ -76,7 +88,10 @@ export class Worker {
   /** Looks once, carries out what it was given, and returns how many tasks that were. For tests and scripts. */
   async tick(): Promise<number> {
     if (this.#started) {
-      throw new GoalpostError("INVALID_STATE", "tick() drives a worker that was not started; this one runs by itself");
+      throw new GoalpostError(
+        "INVALID_STATE",
+        "tick() drives a worker that was not started; this one runs by itself",
+      );
     }
     this.#claiming = true;
     this.#exchange.poll();
@@ -182,7 +197,10 @@ export class Worker {
     const loading = this.#definitions.load(reply.tasks).then(
       () => this.#beginAll(reply, seq),
       (error: unknown) => {
-        this.#options.logger.error({ error: String(error) }, "definitions could not be loaded; the tasks are put back");
+        this.#options.logger.error(
+          { error: String(error) },
+          "definitions could not be loaded; the tasks are put back",
+        );
         for (const task of reply.tasks) {
           this.#settle(released(task), seq);
         }
@@ -219,7 +237,12 @@ export class Worker {
 
   #begin(
     reply: Reply,
-    { seq, given, tasks, after }: { seq: number; given: Set<string>; tasks: readonly ClaimedTask[]; after?: Promise<void> },
+    {
+      seq,
+      given,
+      tasks,
+      after,
+    }: { seq: number; given: Set<string>; tasks: readonly ClaimedTask[]; after?: Promise<void> },
   ): void {
     for (const task of tasks) {
       const definition = this.#definitions.peek(task.definitionId, task.position);
@@ -246,7 +269,10 @@ export class Worker {
     const code = this.#options.findCode(run, definition, node);
     if (!code) {
       const delayMs = Math.min(UNKNOWN_CODE_MS.most, UNKNOWN_CODE_MS.first * 2 ** (task.delivery - 1));
-      this.#options.logger.warn({ workflow: run.workflow, step: node.name, delayMs }, "no code for this step here");
+      this.#options.logger.warn(
+        { workflow: run.workflow, step: node.name, delayMs },
+        "no code for this step here",
+      );
       this.#settle({ ...released(task), delayMs }, given.seq);
       return;
     }
@@ -272,7 +298,10 @@ export class Worker {
         this.#exchange.settled(seq);
         if (refusedWith && report.outcome !== "released") {
           const { runId, position } = report.task;
-          this.#options.logger.info({ runId, position, status: refusedWith }, "a result came too late and was refused");
+          this.#options.logger.info(
+            { runId, position, status: refusedWith },
+            "a result came too late and was refused",
+          );
         }
       },
       (error: unknown) => this.#refused(report, { seq, error }),

@@ -20,7 +20,12 @@ export async function findArgIssues(tree: TaskTree, steps: StepMap): Promise<Gra
 }
 
 async function issuesOf({ spec }: TreeTask, steps: StepMap): Promise<GraphIssue[]> {
-  const found = (message: string, path: string): GraphIssue => ({ code: "INVALID_ARGS", message, taskId: spec.id, path });
+  const found = (message: string, path: string): GraphIssue => ({
+    code: "INVALID_ARGS",
+    message,
+    taskId: spec.id,
+    path,
+  });
   try {
     toJson(spec.args, `task "${spec.id}" has args with`);
   } catch (error) {
@@ -42,7 +47,9 @@ async function issuesOf({ spec }: TreeTask, steps: StepMap): Promise<GraphIssue[
       });
   } catch (error) {
     // A refinement that throws: on a reference that proves nothing, on real args it is the schema's answer.
-    return refs.length > 0 ? [] : [found(`the args of task "${spec.id}" do not fit step "${name}": ${String(error)}`, "args")];
+    return refs.length > 0
+      ? []
+      : [found(`the args of task "${spec.id}" do not fit step "${name}": ${String(error)}`, "args")];
   }
 }
 
@@ -62,6 +69,8 @@ export async function parseArgs(name: string, step: StepMap[string], args: Json)
   if (result.success) {
     return result.data;
   }
-  const problems = result.error.issues.map((issue) => `${["args", ...issue.path.map(String)].join(".")}: ${issue.message}`);
+  const problems = result.error.issues.map(
+    (issue) => `${["args", ...issue.path.map(String)].join(".")}: ${issue.message}`,
+  );
   throw new GoalpostError("INVALID_INPUT", `the args do not fit step "${name}": ${problems.join("; ")}`);
 }

@@ -1,6 +1,14 @@
 import type { ValidTaskGraph } from "../core/goal.ts";
 import type { Json } from "../core/json.ts";
-import { existing, hopRanks, type NodeSpec, PLAN, type Shape, type ShapeEdge, type ShapeNode } from "../core/shape.ts";
+import {
+  existing,
+  hopRanks,
+  type NodeSpec,
+  PLAN,
+  type Shape,
+  type ShapeEdge,
+  type ShapeNode,
+} from "../core/shape.ts";
 import { type TaskTree, type TreeTask, toTree } from "./task-tree.ts";
 
 /** Where a graph joins the run that planned it. */
@@ -105,7 +113,10 @@ class ShapeBuilder {
       const source = this.#tree.byId.get(id);
       // A dependency outside the graph is a finished one: the plan node lets it through.
       if (source !== undefined && entry >= 0) {
-        this.#connect(this.#endsOf(source).exit, entry, { reason: reason ?? "data", optional: optional ?? false });
+        this.#connect(this.#endsOf(source).exit, entry, {
+          reason: reason ?? "data",
+          optional: optional ?? false,
+        });
       }
     }
     const gate = this.#gates.get(task.parent);
@@ -175,7 +186,11 @@ class ShapeBuilder {
       }
     }
     return {
-      nodes: this.#nodes.map((node, index) => ({ ...node, dependencies: dependencies[index] ?? 0, rank: ranks[index] ?? 0 })),
+      nodes: this.#nodes.map((node, index) => ({
+        ...node,
+        dependencies: dependencies[index] ?? 0,
+        rank: ranks[index] ?? 0,
+      })),
       edges,
     };
   }

@@ -22,7 +22,7 @@ export async function callDecomposer(
     const message = error instanceof Error ? error.message : String(error);
     throw new GoalpostError("DECOMPOSER_FAILED", `the decomposer threw: ${message}`, { cause: error });
   }
-  const tasks = isObject(result) ? result["tasks"] : result;
+  const tasks = isObject(result) ? result.tasks : result;
   if (Array.isArray(tasks)) {
     return tasks;
   }

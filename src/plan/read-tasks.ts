@@ -18,14 +18,17 @@ const OTHER_WORDS: Readonly<Record<string, string>> = {
 const EXPECTED: Readonly<Record<string, (value: unknown) => string | undefined>> = {
   description: (value) => (typeof value === "string" ? undefined : "must be a string"),
   dependsOn: (value) =>
-    Array.isArray(value) && value.every((item) => typeof item === "string" || (isObject(item) && typeof item["id"] === "string"))
+    Array.isArray(value) &&
+    value.every((item) => typeof item === "string" || (isObject(item) && typeof item.id === "string"))
       ? undefined
-      : 'must be an array of ids or { id, reason?, optional? }',
+      : "must be an array of ids or { id, reason?, optional? }",
   step: (value) => (typeof value === "string" ? undefined : "must be the name of a step"),
   subtasks: (value) => (Array.isArray(value) ? undefined : "must be an array of tasks"),
   decompose: (value) => (typeof value === "boolean" ? undefined : "must be true or false"),
-  maxAttempts: (value) => (Number.isInteger(value) && (value as number) >= 1 ? undefined : "must be a whole number ≥ 1"),
-  timeoutMs: (value) => (Number.isFinite(value) && (value as number) > 0 ? undefined : "must be a number of milliseconds > 0"),
+  maxAttempts: (value) =>
+    Number.isInteger(value) && (value as number) >= 1 ? undefined : "must be a whole number ≥ 1",
+  timeoutMs: (value) =>
+    Number.isFinite(value) && (value as number) > 0 ? undefined : "must be a number of milliseconds > 0",
 };
 
 /** Tasks of the right types, and what was wrong with the others. */
@@ -44,22 +47,30 @@ export function readTasks(values: readonly unknown[], maxDepth: number): ReadTas
     depth > maxDepth + 1 ? [] : items.flatMap((item, index) => readOne(item, index, depth));
   const readOne = (value: unknown, index: number, depth: number): TaskSpec[] => {
     if (!isObject(value)) {
-      issues.push({ code: "INVALID_TASK", message: `the task at index ${index} is not an object with an id and a description` });
+      issues.push({
+        code: "INVALID_TASK",
+        message: `the task at index ${index} is not an object with an id and a description`,
+      });
       return [];
     }
-    const id = typeof value["id"] === "string" ? value["id"] : "";
+    const id = typeof value.id === "string" ? value.id : "";
     const task: Record<string, unknown> = { description: id, ...value, id };
     for (const [key, inner] of Object.entries(value)) {
       const problem = inner === undefined ? undefined : problemOf(key, inner);
       if (problem) {
-        issues.push({ code: "INVALID_TASK", message: `${key} of task "${id}" ${problem}`, taskId: id, path: key });
+        issues.push({
+          code: "INVALID_TASK",
+          message: `${key} of task "${id}" ${problem}`,
+          taskId: id,
+          path: key,
+        });
       }
       if (problem || inner === undefined) {
         delete task[key];
       }
     }
-    if (Array.isArray(task["subtasks"])) {
-      task["subtasks"] = readAll(task["subtasks"], depth + 1);
+    if (Array.isArray(task.subtasks)) {
+      task.subtasks = readAll(task.subtasks, depth + 1);
     }
     return [task as unknown as TaskSpec];
   };

@@ -33,7 +33,7 @@ export function findRefs(args: unknown): FoundRefs {
       if (message) {
         malformed.push({ at, message });
       } else {
-        refs.push({ id: value["$ref"] as string, path: splitPath(value["path"]), at });
+        refs.push({ id: value.$ref as string, path: splitPath(value.path), at });
       }
     } else if (typeof value === "object" && value !== null) {
       for (const [key, inner] of Object.entries(value)) {
@@ -45,10 +45,10 @@ export function findRefs(args: unknown): FoundRefs {
 }
 
 function refProblem(value: Record<string, unknown>): string | undefined {
-  if (typeof value["$ref"] !== "string" || value["$ref"] === "") {
+  if (typeof value.$ref !== "string" || value.$ref === "") {
     return "its $ref is not the id of a task";
   }
-  if (value["path"] !== undefined && typeof value["path"] !== "string") {
+  if (value.path !== undefined && typeof value.path !== "string") {
     return 'its path is not a string such as "items.0.name"';
   }
   const extra = Object.keys(value).filter((key) => key !== "$ref" && key !== "path");
@@ -57,7 +57,12 @@ function refProblem(value: Record<string, unknown>): string | undefined {
 
 /** `a.b[0].c` and `a.b.0.c` are the same. */
 function splitPath(path: unknown): string[] {
-  return typeof path === "string" ? path.replaceAll(/\[(\d+)\]/g, ".$1").split(".").filter((part) => part !== "") : [];
+  return typeof path === "string"
+    ? path
+        .replaceAll(/\[(\d+)\]/g, ".$1")
+        .split(".")
+        .filter((part) => part !== "")
+    : [];
 }
 
 /**
@@ -73,9 +78,11 @@ export function bindRefs(args: Json, outputs: Readonly<Record<string, Json>>): J
     return args;
   }
   if ("$ref" in args) {
-    return resolveRef({ id: String(args["$ref"]), path: splitPath(args["path"]), at: [] }, outputs);
+    return resolveRef({ id: String(args.$ref), path: splitPath(args.path), at: [] }, outputs);
   }
-  return Object.fromEntries(Object.entries(args).map(([key, value]) => [key, bindRefs(value as Json, outputs)]));
+  return Object.fromEntries(
+    Object.entries(args).map(([key, value]) => [key, bindRefs(value as Json, outputs)]),
+  );
 }
 
 function resolveRef(ref: Ref, outputs: Readonly<Record<string, Json>>): Json {
@@ -86,7 +93,9 @@ function resolveRef(ref: Ref, outputs: Readonly<Record<string, Json>>): Json {
   for (const [index, part] of ref.path.entries()) {
     const has = typeof value === "object" && value !== null && Object.hasOwn(value, part);
     if (!has) {
-      const keys = isObject(value) ? `it has: ${Object.keys(value).slice(0, 20).join(", ") || "nothing"}` : `it is ${kindOf(value)}`;
+      const keys = isObject(value)
+        ? `it has: ${Object.keys(value).slice(0, 20).join(", ") || "nothing"}`
+        : `it is ${kindOf(value)}`;
       const where = ref.path.slice(0, index).join(".");
       throw new GoalpostError(
         "INVALID_INPUT",

@@ -16,7 +16,11 @@ type RuleResult = readonly TaskSpec[] | TaskGraph | Promise<readonly TaskSpec[] 
 /** The names in `{braces}` of a template. */
 type Holes<T extends string> = T extends `${string}{${infer Name}}${infer Rest}` ? Name | Holes<Rest> : never;
 
-type Build<Name extends string> = (groups: Readonly<Record<Name, string>>, goal: Goal, ctx: DecomposeContext) => RuleResult;
+type Build<Name extends string> = (
+  groups: Readonly<Record<Name, string>>,
+  goal: Goal,
+  ctx: DecomposeContext,
+) => RuleResult;
 
 /**
  * A rule from a template, `rule("build {what} in {dir}", ({ what, dir }) => …)`: words match in any case and with any
@@ -47,7 +51,9 @@ function templateToRegExp(template: string): RegExp {
     .split(/(\{[A-Za-z_]\w*\})/)
     .map((part) => {
       const hole = /^\{(\w+)\}$/.exec(part);
-      return hole ? `(?<${hole[1]}>.+?)` : part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(/\s+/g, "\\s+");
+      return hole
+        ? `(?<${hole[1]}>.+?)`
+        : part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(/\s+/g, "\\s+");
     })
     .join("");
   return new RegExp(`^${source}$`, "is");
@@ -112,7 +118,7 @@ async function build(candidate: Rule, make: () => RuleResult): Promise<unknown> 
 
 /** The tasks of what a rule returned. What is no list of tasks is passed on as it is: the caller reports it. */
 function tasksOf(result: unknown): readonly TaskSpec[] {
-  return (isObject(result) && "tasks" in result ? result["tasks"] : result) as readonly TaskSpec[];
+  return (isObject(result) && "tasks" in result ? result.tasks : result) as readonly TaskSpec[];
 }
 
 interface Expansion {

@@ -5,7 +5,7 @@ import type { StepMap } from "../core/step.ts";
 import { findArgIssues } from "./check-args.ts";
 import { readTasks } from "./read-tasks.ts";
 import { findRefs } from "./refs.ts";
-import { isCompound, type TaskTree, toArcs, type TreeTask, toTree } from "./task-tree.ts";
+import { isCompound, type TaskTree, type TreeTask, toArcs, toTree } from "./task-tree.ts";
 import { sortTopologically, type Topology } from "./topology.ts";
 
 export interface ValidateOptions {
@@ -27,13 +27,21 @@ export interface ValidateOptions {
 export interface Findings {
   readonly issues: readonly GraphIssue[];
   readonly warnings: readonly GraphIssue[];
-  readonly graph: { readonly tasks: readonly TaskSpec[]; readonly taskCount: number; readonly depth: number; readonly width: number };
+  readonly graph: {
+    readonly tasks: readonly TaskSpec[];
+    readonly taskCount: number;
+    readonly depth: number;
+    readonly width: number;
+  };
 }
 
 /**
  * Checks tasks of any origin and lists every problem at once. Linear in tasks plus dependencies.
  */
-export async function findIssues(values: readonly unknown[], options: ValidateOptions = {}): Promise<Findings> {
+export async function findIssues(
+  values: readonly unknown[],
+  options: ValidateOptions = {},
+): Promise<Findings> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const depthAbove = options.within?.depth ?? 0;
   const { tasks, issues: typeIssues } = readTasks(values, limits.maxDepth - depthAbove);
@@ -64,7 +72,10 @@ export async function findIssues(values: readonly unknown[], options: ValidateOp
  * The one way to a graph that can be stored and run.
  * @throws InvalidGraphError listing every problem
  */
-export async function validate(values: readonly unknown[], options: ValidateOptions = {}): Promise<ValidTaskGraph> {
+export async function validate(
+  values: readonly unknown[],
+  options: ValidateOptions = {},
+): Promise<ValidTaskGraph> {
   const { issues, warnings, graph } = await findIssues(values, options);
   if (issues.length > 0) {
     throw new InvalidGraphError(issues);
@@ -79,23 +90,50 @@ function findIdIssues(tree: TaskTree, { within }: ValidateOptions): GraphIssue[]
   }
   return [...counts].flatMap(([id, count]): GraphIssue[] => {
     if (id === "") {
-      return [{ code: "EMPTY_ID", message: `${count === 1 ? "a task has" : `${count} tasks have`} no id; every task needs one`, taskId: "" }];
+      return [
+        {
+          code: "EMPTY_ID",
+          message: `${count === 1 ? "a task has" : `${count} tasks have`} no id; every task needs one`,
+          taskId: "",
+        },
+      ];
     }
     const problem = nameProblem(id);
     if (problem) {
-      return [{ code: "INVALID_ID", message: `task id ${JSON.stringify(id)} ${problem}. Allowed: ${NAME_RULE}.`, taskId: id }];
+      return [
+        {
+          code: "INVALID_ID",
+          message: `task id ${JSON.stringify(id)} ${problem}. Allowed: ${NAME_RULE}.`,
+          taskId: id,
+        },
+      ];
     }
     if (within?.taken.has(id)) {
-      return [{ code: "DUPLICATE_ID", message: `task id "${id}" is taken by another task of this run; begin ids with the id of the task that is decomposed`, taskId: id }];
+      return [
+        {
+          code: "DUPLICATE_ID",
+          message: `task id "${id}" is taken by another task of this run; begin ids with the id of the task that is decomposed`,
+          taskId: id,
+        },
+      ];
     }
     return count > 1
-      ? [{ code: "DUPLICATE_ID", message: `${count} tasks have the id "${id}"; ids are unique in the whole graph, subtasks included`, taskId: id }]
+      ? [
+          {
+            code: "DUPLICATE_ID",
+            message: `${count} tasks have the id "${id}"; ids are unique in the whole graph, subtasks included`,
+            taskId: id,
+          },
+        ]
       : [];
   });
 }
 
 function findDependencyIssues(tree: TaskTree, finished: ReadonlySet<string>): GraphIssue[] {
-  return tree.tasks.flatMap(({ spec }) => [...declaredIssues(spec, tree, finished), ...refIssues(spec, tree, finished)]);
+  return tree.tasks.flatMap(({ spec }) => [
+    ...declaredIssues(spec, tree, finished),
+    ...refIssues(spec, tree, finished),
+  ]);
 }
 
 function declaredIssues(spec: TaskSpec, tree: TaskTree, finished: ReadonlySet<string>): GraphIssue[] {
@@ -103,12 +141,21 @@ function declaredIssues(spec: TaskSpec, tree: TaskTree, finished: ReadonlySet<st
     const id = typeof dependency === "string" ? dependency : dependency.id;
     const path = `dependsOn[${index}]`;
     if (id === spec.id) {
-      return [{ code: "SELF_DEPENDENCY", message: `task "${spec.id}" depends on itself`, taskId: spec.id, path }];
+      return [
+        { code: "SELF_DEPENDENCY", message: `task "${spec.id}" depends on itself`, taskId: spec.id, path },
+      ];
     }
     if (tree.byId.has(id) || finished.has(id)) {
       return [];
     }
-    return [{ code: "UNKNOWN_DEPENDENCY", message: `task "${spec.id}" depends on "${id}", which is not a task of this graph`, taskId: spec.id, path }];
+    return [
+      {
+        code: "UNKNOWN_DEPENDENCY",
+        message: `task "${spec.id}" depends on "${id}", which is not a task of this graph`,
+        taskId: spec.id,
+        path,
+      },
+    ];
   });
 }
 
@@ -125,9 +172,19 @@ function refIssues(spec: TaskSpec, tree: TaskTree, finished: ReadonlySet<string>
   for (const ref of refs) {
     const path = ["args", ...ref.at].join(".");
     if (ref.id === spec.id) {
-      issues.push({ code: "SELF_DEPENDENCY", message: `the args of task "${spec.id}" refer to its own output`, taskId: spec.id, path });
+      issues.push({
+        code: "SELF_DEPENDENCY",
+        message: `the args of task "${spec.id}" refer to its own output`,
+        taskId: spec.id,
+        path,
+      });
     } else if (!tree.byId.has(ref.id) && !finished.has(ref.id)) {
-      issues.push({ code: "DANGLING_REF", message: `the args of task "${spec.id}" refer to "${ref.id}", which is not a task of this graph`, taskId: spec.id, path });
+      issues.push({
+        code: "DANGLING_REF",
+        message: `the args of task "${spec.id}" refer to "${ref.id}", which is not a task of this graph`,
+        taskId: spec.id,
+        path,
+      });
     }
   }
   return issues;
@@ -157,29 +214,51 @@ function findCycle(tree: TaskTree, { cycle }: Topology): GraphIssue[] {
 
 function findStepIssues(tree: TaskTree, steps: StepMap): GraphIssue[] {
   const names = Object.keys(steps);
-  const known = names.length > 0 ? `There are: ${names.slice(0, 20).join(", ")}${names.length > 20 ? ", …" : ""}.` : "There are no steps.";
+  const known =
+    names.length > 0
+      ? `There are: ${names.slice(0, 20).join(", ")}${names.length > 20 ? ", …" : ""}.`
+      : "There are no steps.";
   return tree.tasks.flatMap(({ spec }): GraphIssue[] => {
     const step = spec.step ?? spec.id;
     if (isCompound(spec) || step === "" || Object.hasOwn(steps, step)) {
       return [];
     }
-    return [{ code: "UNKNOWN_STEP", message: `task "${spec.id}" needs step "${step}", which does not exist. ${known}`, taskId: spec.id, path: "step" }];
+    return [
+      {
+        code: "UNKNOWN_STEP",
+        message: `task "${spec.id}" needs step "${step}", which does not exist. ${known}`,
+        taskId: spec.id,
+        path: "step",
+      },
+    ];
   });
 }
 
-function findLimitIssues(size: { count: number; depth: number; width: number }, limits: GraphLimits): GraphIssue[] {
+function findLimitIssues(
+  size: { count: number; depth: number; width: number },
+  limits: GraphLimits,
+): GraphIssue[] {
   const issues: GraphIssue[] = [];
   if (size.count === 0) {
     issues.push({ code: "EMPTY_GRAPH", message: "there are no tasks; a graph needs at least one" });
   }
   if (size.count > limits.maxTasks) {
-    issues.push({ code: "TOO_LARGE", message: `the graph has ${size.count} tasks; ${limits.maxTasks} are allowed (maxTasks)` });
+    issues.push({
+      code: "TOO_LARGE",
+      message: `the graph has ${size.count} tasks; ${limits.maxTasks} are allowed (maxTasks)`,
+    });
   }
   if (size.depth > limits.maxDepth) {
-    issues.push({ code: "TOO_DEEP", message: `tasks are nested more than ${limits.maxDepth} levels deep, which is what is allowed (maxDepth)` });
+    issues.push({
+      code: "TOO_DEEP",
+      message: `tasks are nested more than ${limits.maxDepth} levels deep, which is what is allowed (maxDepth)`,
+    });
   }
   if (size.width > limits.maxWidth) {
-    issues.push({ code: "TOO_WIDE", message: `${size.width} tasks could run at once; ${limits.maxWidth} are allowed (maxWidth)` });
+    issues.push({
+      code: "TOO_WIDE",
+      message: `${size.width} tasks could run at once; ${limits.maxWidth} are allowed (maxWidth)`,
+    });
   }
   return issues;
 }
@@ -209,7 +288,14 @@ function widthOf(tree: TaskTree, { levels }: Topology): number {
 function findWarnings(tree: TaskTree): GraphIssue[] {
   const warnings: GraphIssue[] = tree.tasks.flatMap(({ spec }): GraphIssue[] =>
     isCompound(spec) && spec.step !== undefined
-      ? [{ code: "UNUSED_STEP", message: `task "${spec.id}" has subtasks, so its step "${spec.step}" is not called`, taskId: spec.id, path: "step" }]
+      ? [
+          {
+            code: "UNUSED_STEP",
+            message: `task "${spec.id}" has subtasks, so its step "${spec.step}" is not called`,
+            taskId: spec.id,
+            path: "step",
+          },
+        ]
       : [],
   );
   const used = new Set(tree.tasks.flatMap((task) => task.dependencies.map((dependency) => dependency.id)));
@@ -217,7 +303,11 @@ function findWarnings(tree: TaskTree): GraphIssue[] {
   const joins = ends.filter((task) => task.dependencies.length > 1);
   const dead = joins.length === 1 ? ends.filter((task) => task !== joins[0] && !writes(task)) : [];
   for (const { spec } of dead) {
-    warnings.push({ code: "DEAD_TASK", message: `nothing uses the output of task "${spec.id}"; let a task depend on it, or leave it out`, taskId: spec.id });
+    warnings.push({
+      code: "DEAD_TASK",
+      message: `nothing uses the output of task "${spec.id}"; let a task depend on it, or leave it out`,
+      taskId: spec.id,
+    });
   }
   return warnings;
 }

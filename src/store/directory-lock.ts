@@ -1,4 +1,13 @@
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync, utimesSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { GoalpostError } from "../core/errors.ts";
@@ -120,7 +129,9 @@ function processStart(pid: number): string | null {
 }
 
 function busy(directory: string, owner: Owner | undefined): GoalpostError {
-  const who = owner ? `process ${owner.pid}${owner.host === hostname() ? "" : ` on ${owner.host}`}` : "another process";
+  const who = owner
+    ? `process ${owner.pid}${owner.host === hostname() ? "" : ` on ${owner.host}`}`
+    : "another process";
   return new GoalpostError(
     "DATABASE_BUSY",
     `the embedded database ${directory} is in use by ${who}. ` +

@@ -14,6 +14,10 @@ export async function putBack(
   db: Queryable,
   instance: { worker: string; status: "stopped" | "lost"; maxLosses: number },
 ): Promise<number> {
-  const [row] = await db.query<{ count: number }>(PUT_BACK, [instance.worker, instance.status, instance.maxLosses]);
+  const [row] = await db.query<{ count: number }>(PUT_BACK, [
+    instance.worker,
+    instance.status,
+    instance.maxLosses,
+  ]);
   return row?.count ?? 0;
 }

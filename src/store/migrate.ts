@@ -49,22 +49,32 @@ function readScripts(folder: URL): Script[] {
     .sort()
     .map((file) => {
       const sql = readFileSync(new URL(file, folder), "utf8");
-      return { name: file.slice(0, -".sql".length), sql, checksum: createHash("sha256").update(sql).digest("hex") };
+      return {
+        name: file.slice(0, -".sql".length),
+        sql,
+        checksum: createHash("sha256").update(sql).digest("hex"),
+      };
     });
 }
 
 /** One look without a lock: the usual case is that there is nothing to do. */
 async function isCurrent(driver: Driver, scripts: readonly Script[]): Promise<boolean> {
-  const there = await driver.query("select 1 from pg_tables where schemaname = 'goalpost' and tablename = 'migrations'");
+  const there = await driver.query(
+    "select 1 from pg_tables where schemaname = 'goalpost' and tablename = 'migrations'",
+  );
   if (there.length === 0) {
     return false;
   }
   const known = await readApplied(driver);
-  return known.size === scripts.length && scripts.every((script) => known.get(script.name) === script.checksum);
+  return (
+    known.size === scripts.length && scripts.every((script) => known.get(script.name) === script.checksum)
+  );
 }
 
 async function readApplied(db: Queryable): Promise<Map<string, string>> {
-  const rows = await db.query<{ name: string; checksum: string }>("select name, checksum from goalpost.migrations");
+  const rows = await db.query<{ name: string; checksum: string }>(
+    "select name, checksum from goalpost.migrations",
+  );
   return new Map(rows.map((row) => [row.name, row.checksum]));
 }
 
@@ -106,7 +116,9 @@ async function applyTables(driver: Driver, script: Script, all: readonly Script[
 }
 
 async function refuseNewer(tx: Queryable, scripts: readonly Script[]): Promise<void> {
-  const rows = await tx.query<{ name: string }>("select name from goalpost.migrations where kind = 'table' order by name");
+  const rows = await tx.query<{ name: string }>(
+    "select name from goalpost.migrations where kind = 'table' order by name",
+  );
   const ours = new Set(scripts.map((script) => script.name));
   const unknown = rows.find((row) => !ours.has(row.name));
   if (unknown) {
@@ -123,7 +135,9 @@ async function applyFunctions(driver: Driver, scripts: readonly Script[]): Promi
     const known = await readApplied(tx);
     const changed = scripts.filter((script) => known.get(script.name) !== script.checksum);
     const ours = new Set(scripts.map((script) => script.name));
-    const rows = await tx.query<{ name: string }>("select name from goalpost.migrations where kind = 'function'");
+    const rows = await tx.query<{ name: string }>(
+      "select name from goalpost.migrations where kind = 'function'",
+    );
     const gone = rows.map((row) => row.name).filter((name) => !ours.has(name));
     for (const name of [...gone, ...changed.map((script) => script.name)]) {
       await dropFunctions(tx, name);
@@ -132,7 +146,9 @@ async function applyFunctions(driver: Driver, scripts: readonly Script[]): Promi
       await driver.script(script.sql, tx);
       await record(tx, script, "function");
     }
-    await tx.query("delete from goalpost.migrations where kind = 'function' and name = any($1::text[])", [gone]);
+    await tx.query("delete from goalpost.migrations where kind = 'function' and name = any($1::text[])", [
+      gone,
+    ]);
     return changed.map((script) => script.name);
   });
 }

@@ -12,7 +12,10 @@ export interface PoolLike {
 export interface PoolClientLike {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
   release(destroy?: boolean): void;
-  on(event: "notification", listener: (message: { channel: string; payload?: string | undefined }) => void): unknown;
+  on(
+    event: "notification",
+    listener: (message: { channel: string; payload?: string | undefined }) => void,
+  ): unknown;
   on(event: "error" | "end", listener: (error?: Error) => void): unknown;
 }
 
@@ -123,7 +126,10 @@ class Listener {
     this.#client = undefined;
     client.release(true);
     if (!this.#closed) {
-      this.#logger.warn({ channel: this.#options.channel }, "the listening connection broke; connecting again");
+      this.#logger.warn(
+        { channel: this.#options.channel },
+        "the listening connection broke; connecting again",
+      );
       this.#reconnectLater();
     }
   }
@@ -159,7 +165,8 @@ export async function openPgPool(url: string, logger: Logger): Promise<PoolLike>
     await pool.query("select 1");
   } catch (error) {
     await pool.end();
-    const reason = error instanceof Error ? error.message || (error as { code?: string }).code : String(error);
+    const reason =
+      error instanceof Error ? error.message || (error as { code?: string }).code : String(error);
     throw new GoalpostError(
       "DATABASE_UNAVAILABLE",
       `cannot connect to ${withoutSecrets(url)}: ${reason}. Check the address, or use "pglite:DIR" for an embedded database.`,

@@ -169,14 +169,26 @@ const GET_EDGES = `select e.src, e.dst from goalpost.edges e join goalpost.runs 
 const GET_HISTORY = `select position, outcome, error::text, started_at, finished_at from goalpost.attempts
   where run_id = $1::uuid order by position, delivery`;
 
-type HistoryRow = { position: number; outcome: "failed" | "lost"; error: string | null; started_at: Date | null; finished_at: Date };
+type HistoryRow = {
+  position: number;
+  outcome: "failed" | "lost";
+  error: string | null;
+  started_at: Date | null;
+  finished_at: Date;
+};
 
 /** The tasks of a run in the order of its definition; nodes that no user made are left out, but for the plan. */
-export async function getTasks(db: Queryable, runId: string, options: { outputs: boolean }): Promise<TaskRecord[]> {
+export async function getTasks(
+  db: Queryable,
+  runId: string,
+  options: { outputs: boolean },
+): Promise<TaskRecord[]> {
   const tasks = await db.query<TaskRow>(GET_TASKS, [runId, options.outputs]);
   const edges = await db.query<{ src: number; dst: number }>(GET_EDGES, [runId]);
   const history = await db.query<HistoryRow>(GET_HISTORY, [runId]);
-  const visible = new Map(tasks.filter((task) => isVisible(task.kind)).map((task) => [task.position, task.name]));
+  const visible = new Map(
+    tasks.filter((task) => isVisible(task.kind)).map((task) => [task.position, task.name]),
+  );
   const dependsOn = new Map<number, string[]>();
   for (const { src, dst } of edges) {
     const name = visible.get(src);
@@ -186,7 +198,13 @@ export async function getTasks(db: Queryable, runId: string, options: { outputs:
   }
   return tasks
     .filter((task) => visible.has(task.position))
-    .map((task) => toTask(task, dependsOn.get(task.position) ?? [], history.filter((row) => row.position === task.position)));
+    .map((task) =>
+      toTask(
+        task,
+        dependsOn.get(task.position) ?? [],
+        history.filter((row) => row.position === task.position),
+      ),
+    );
 }
 
 function isVisible(kind: NodeKind): boolean {
@@ -267,9 +285,20 @@ const FINISHED = `select id, status, output::text, error::text from goalpost.run
 export async function findFinished(
   db: Queryable,
   ids: readonly string[],
-): Promise<{ id: string; status: "completed" | "failed" | "cancelled"; output: Json; error: ErrorRecord | null }[]> {
-  const rows = await db.query<{ id: string; status: "completed" | "failed" | "cancelled"; output: string | null; error: string | null }>(FINISHED, [ids]);
-  return rows.map((row) => ({ ...row, output: parse(row.output), error: parse(row.error) as ErrorRecord | null }));
+): Promise<
+  { id: string; status: "completed" | "failed" | "cancelled"; output: Json; error: ErrorRecord | null }[]
+> {
+  const rows = await db.query<{
+    id: string;
+    status: "completed" | "failed" | "cancelled";
+    output: string | null;
+    error: string | null;
+  }>(FINISHED, [ids]);
+  return rows.map((row) => ({
+    ...row,
+    output: parse(row.output),
+    error: parse(row.error) as ErrorRecord | null,
+  }));
 }
 
 const STOP_RUN = "select goalpost.stop_run($1::uuid, 'cancelled', $2::json) as stopped";
@@ -283,7 +312,11 @@ export async function cancelRun(db: Queryable, id: string, error: ErrorRecord): 
 const ADOPT_RUN = "select goalpost.adopt_run($1::uuid, $2::uuid, $3) as adopted";
 
 /** Takes over a local run whose owner is gone; false if it is final or its owner is alive. */
-export async function adoptRun(db: Queryable, id: string, by: { worker: string; lane: string }): Promise<boolean> {
+export async function adoptRun(
+  db: Queryable,
+  id: string,
+  by: { worker: string; lane: string },
+): Promise<boolean> {
   const [row] = await db.query<{ adopted: boolean }>(ADOPT_RUN, [id, by.worker, by.lane]);
   return row?.adopted ?? false;
 }

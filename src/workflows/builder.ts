@@ -3,8 +3,8 @@ import { GoalpostError } from "../core/errors.ts";
 import type { Stored } from "../core/json.ts";
 import { checkName } from "../core/names.ts";
 import { checkPolicy } from "../core/policy.ts";
-import { END, hopRanks, type NodeSpec, type Shape, type ShapeEdge } from "../core/shape.ts";
 import type { StepPolicy } from "../core/retry.ts";
+import { END, hopRanks, type NodeSpec, type Shape, type ShapeEdge } from "../core/shape.ts";
 import type { StepContext } from "../core/step.ts";
 import type { Workflow, WorkflowStep } from "../core/workflow.ts";
 
@@ -14,7 +14,11 @@ type Slots = Record<never, unknown>;
 type Pretty<T> = { [K in keyof T]: T[K] } & {};
 
 /** The step's name, or a type that says why it cannot be one. */
-type Fresh<N extends string, S> = N extends "run" ? "the name run is reserved" : N extends keyof S ? `step "${N}" is already there` : N;
+type Fresh<N extends string, S> = N extends "run"
+  ? "the name run is reserved"
+  : N extends keyof S
+    ? `step "${N}" is already there`
+    : N;
 
 /** What a step is given: the run's input, and the outputs of the steps it comes after. */
 export type StepInput<I, S, D extends keyof S> = Pretty<{ readonly run: I } & { readonly [K in D]: S[K] }>;
@@ -31,7 +35,10 @@ export interface StepOptions<D extends string> extends StepPolicy {
 export interface WorkflowBuilder<I, S, Used> extends Workflow<I, OutputOf<S, Used>> {
   step<const N extends string, Out>(
     name: Fresh<N, S>,
-    execute: (input: StepInput<I, S, never>, ctx: StepContext<StepInput<I, S, never>, null>) => Out | Promise<Out>,
+    execute: (
+      input: StepInput<I, S, never>,
+      ctx: StepContext<StepInput<I, S, never>, null>,
+    ) => Out | Promise<Out>,
   ): WorkflowBuilder<I, Pretty<S & { readonly [K in N]: Stored<Out> }>, Used>;
   step<const N extends string, Out, const D extends keyof S & string = never>(
     name: Fresh<N, S>,
@@ -67,7 +74,9 @@ function build(name: string, steps: readonly WorkflowStep[]): UntypedBuilder {
       return shape;
     },
     get hash() {
-      hash ??= createHash("sha256").update(JSON.stringify([name, this.shape])).digest("hex");
+      hash ??= createHash("sha256")
+        .update(JSON.stringify([name, this.shape]))
+        .digest("hex");
       return hash;
     },
     step(stepName, options, execute) {
@@ -83,7 +92,10 @@ function build(name: string, steps: readonly WorkflowStep[]): UntypedBuilder {
 
 function makeStep(name: string, options: StepOptions<string>, execute: Execute | undefined): WorkflowStep {
   if (typeof execute !== "function") {
-    throw new GoalpostError("INVALID_INPUT", `step "${name}" has no function; use .step(name, [options], fn)`);
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `step "${name}" has no function; use .step(name, [options], fn)`,
+    );
   }
   const { after, ...policy } = options;
   checkPolicy(policy, `step "${name}"`);
@@ -112,7 +124,12 @@ function toShape(steps: readonly WorkflowStep[]): Shape {
   const end = steps.length;
   const used = new Set(steps.flatMap((step) => step.after));
   const edges: ShapeEdge[] = steps.flatMap((step, dst) =>
-    step.after.map((name) => ({ src: positions.get(name) ?? end, dst, reason: "data" as const, optional: false })),
+    step.after.map((name) => ({
+      src: positions.get(name) ?? end,
+      dst,
+      reason: "data" as const,
+      optional: false,
+    })),
   );
   const leaves = steps.flatMap((step, src) =>
     used.has(step.name) ? [] : [{ src, dst: end, reason: "data" as const, optional: false }],
