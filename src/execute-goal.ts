@@ -15,6 +15,7 @@ export interface ExecuteGoalOptions
  * @param steps what tasks can name as their step
  * @throws RunFailedError if planning or a task fails; INVALID_INPUT, DATABASE_BUSY, DATABASE_UNAVAILABLE
  */
+// biome-ignore lint/complexity/useMaxParams: the call of the README.
 export async function executeGoal(
   goal: string | Goal,
   decomposer: Decomposer,

@@ -12,9 +12,8 @@ import type { StepMap } from "./core/step.ts";
 import { NO_USAGE } from "./core/usage.ts";
 import type { AnyWorkflow, Workflow } from "./core/workflow.ts";
 import type { FinishedRun, StartRow } from "./engine/protocol.ts";
-import { Observer } from "./engine/sweeper.ts";
 import { systemClock } from "./engine/system-clock.ts";
-import { POLL_MS, Worker } from "./engine/worker.ts";
+import { Worker } from "./engine/worker.ts";
 import { databaseFromEnvironment, VERSION } from "./environment.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import {
@@ -34,9 +33,9 @@ import {
 import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
 import { ensureDefinition } from "./store/definitions.ts";
-import { listOnline, putBack } from "./store/instances.ts";
 import { migrate } from "./store/migrate.ts";
 import { type Database, openDriver } from "./store/open-driver.ts";
+import { Sweeper, sayGoodbye, takeAllForLost } from "./sweeper.ts";
 import { stderrLogger } from "./telemetry/stderr-logger.ts";
 
 /** How a client is opened. */
@@ -68,8 +67,6 @@ export interface WorkersOptions {
 const DEFAULT_CONCURRENCY = 10;
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 const DEFAULT_GRACE_MS = 10_000;
-/** A task that was lost with its worker more often than this ends its run with POISON. */
-const MAX_LOSSES = 5;
 
 interface Parts {
   readonly driver: Driver;
@@ -92,7 +89,7 @@ export class Goalpost implements AsyncDisposable {
   readonly #watch: RunWatch;
   readonly #goals: GoalRuns;
   readonly #definitions = new Map<string, Promise<number>>();
-  #cancelSweep: (() => void) | undefined;
+  #sweeper: Sweeper | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(parts: Parts) {
@@ -132,7 +129,7 @@ export class Goalpost implements AsyncDisposable {
     try {
       await migrate(driver);
       if (exclusive) {
-        await putBackAll(driver);
+        await takeAllForLost(driver);
       }
       const gp = new Goalpost({
         driver,
@@ -144,7 +141,7 @@ export class Goalpost implements AsyncDisposable {
       });
       if (workers.start !== false) {
         gp.#worker.start();
-        gp.#sweepLater(new Observer(gp.#parts.clock));
+        await gp.#attend();
       }
       return gp;
     } catch (error) {
@@ -195,6 +192,7 @@ export class Goalpost implements AsyncDisposable {
   }
 
   /** Plans a goal, runs it and waits for its end. @throws RunFailedError, INVALID_INPUT */
+  // biome-ignore lint/complexity/useMaxParams: the call of the README.
   async executeGoal(
     goal: string | Goal,
     decomposer?: Decomposer,
@@ -205,6 +203,7 @@ export class Goalpost implements AsyncDisposable {
   }
 
   /** Starts to plan and run a goal; returns once the run is stored. @throws INVALID_INPUT */
+  // biome-ignore lint/complexity/useMaxParams: the call of the README.
   startGoal(
     goal: string | Goal,
     decomposer?: Decomposer,
@@ -218,6 +217,7 @@ export class Goalpost implements AsyncDisposable {
    * Plans a goal and keeps the graph; runs nothing.
    * @throws DECOMPOSER_FAILED, InvalidGraphError, INVALID_INPUT
    */
+  // biome-ignore lint/complexity/useMaxParams: the call of the README.
   decomposeGoal(
     goal: string | Goal,
     decomposer?: Decomposer,
@@ -256,15 +256,13 @@ export class Goalpost implements AsyncDisposable {
   }
 
   async #close(graceMs: number): Promise<void> {
-    this.#cancelSweep?.();
+    this.#sweeper?.stop();
     await this.#worker.stop(graceMs);
     this.#watch.close();
     const { driver, logger } = this.#parts;
-    await putBack(driver, { worker: this.#workerId, status: "stopped", maxLosses: MAX_LOSSES }).catch(
-      (error: unknown) => {
-        logger.warn({ error: String(error) }, "could not say goodbye to the database");
-      },
-    );
+    await sayGoodbye(driver, this.#workerId).catch((error: unknown) => {
+      logger.warn({ error: String(error) }, "could not say goodbye to the database");
+    });
     await driver.close();
   }
 
@@ -355,40 +353,22 @@ export class Goalpost implements AsyncDisposable {
     this.#worker.abortRun(runId, new GoalpostError("CANCELLED", `run ${runId} was cancelled`));
   }
 
-  /** Looks for instances that are gone, and puts back what they held. */
-  #sweepLater(observer: Observer): void {
-    this.#cancelSweep = this.#parts.clock.timer(POLL_MS, () => {
-      this.#sweep(observer)
-        .catch((error: unknown) => {
-          observer.startAgain();
-          this.#parts.logger.warn({ error: String(error) }, "could not look for lost instances");
-        })
-        .finally(() => {
-          if (!this.#closing) {
-            this.#sweepLater(observer);
-          }
-        });
+  /** Hears of runs that were ended elsewhere, and looks for instances that are gone. */
+  async #attend(): Promise<void> {
+    const { driver, clock, logger } = this.#parts;
+    await driver.listen("goalpost", {
+      onMessage: (runId) => {
+        this.#abort(runId);
+        this.#watch.look();
+      },
+      onReconnect: () => this.#watch.look(),
     });
-  }
-
-  async #sweep(observer: Observer): Promise<void> {
-    const { driver, logger } = this.#parts;
-    const others = (await listOnline(driver)).filter(({ worker }) => worker !== this.#workerId);
-    for (const worker of observer.look(others)) {
-      const count = await putBack(driver, { worker, status: "lost", maxLosses: MAX_LOSSES });
-      logger.warn({ worker, count }, "an instance was lost; its tasks are ready again");
-    }
+    this.#sweeper = new Sweeper({ driver, clock, logger, worker: this.#workerId });
+    this.#sweeper.start();
   }
 }
 
 function toRunResult<O>(run: FinishedRun): RunResult<O> {
   throwUnlessCompleted(run);
   return { runId: run.id, output: run.output as O, usage: NO_USAGE };
-}
-
-/** Nobody else can be using the database: whoever is still listed is dead. */
-async function putBackAll(driver: Driver): Promise<void> {
-  for (const { worker } of await listOnline(driver)) {
-    await putBack(driver, { worker, status: "lost", maxLosses: MAX_LOSSES });
-  }
 }

@@ -75,6 +75,14 @@ export class RunWatch {
     return already ?? this.wait(runId, options);
   }
 
+  /** Looks now instead of at the next time: something may have ended elsewhere. */
+  look(): void {
+    if (this.#waiters.size > 0) {
+      this.#cancelLook?.();
+      void this.#look();
+    }
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancelLook?.();

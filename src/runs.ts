@@ -39,11 +39,15 @@ export class Runs {
     this.#onCancelled = onCancelled;
   }
 
-  /** A run with its tasks, their tries and errors. @throws RUN_NOT_FOUND */
-  async get(id: string): Promise<RunRecord> {
+  /**
+   * A run with its tasks, their tries and errors.
+   * @param options outputs: false leaves the tasks' outputs out (null); they can be large
+   * @throws RUN_NOT_FOUND
+   */
+  async get(id: string, options: { outputs?: boolean | undefined } = {}): Promise<RunRecord> {
     const run = await getRun(this.#driver, id);
     const graph = run.source === "planned" ? await getPlan(this.#driver, id) : null;
-    return { ...run, graph, tasks: await getTasks(this.#driver, id, { outputs: true }) };
+    return { ...run, graph, tasks: await getTasks(this.#driver, id, { outputs: options.outputs ?? true }) };
   }
 
   /** Runs, newest first. @throws INVALID_INPUT */

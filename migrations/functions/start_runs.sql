@@ -15,7 +15,7 @@ begin
     perform goalpost.add_private_definition(_start.id, _start.name, _start.shape);
   end loop;
 
-  with start as (
+  with start as materialized (
     select r.h::jsonb as v, r.p, r.s
     from rows from (json_array_elements(_starts->'h'), json_array_elements(_starts->'p'),
       json_array_elements(_starts->'s')) r(h, p, s)),

@@ -13,5 +13,7 @@ begin
   end if;
   update goalpost.tasks set status = 'cancelled', finished_at = goalpost.now()
   where run_id = _run and status in ('waiting', 'ready', 'running', 'suspended');
+  -- Whoever carries out a task of it, or waits for it, should not have to find out by looking.
+  perform pg_notify('goalpost', _run::text);
   return true;
 end $$;

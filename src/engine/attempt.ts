@@ -15,8 +15,8 @@ export interface AttemptOptions {
   readonly node: DefinitionNode;
   readonly inputs: Readonly<Record<string, Json>>;
   readonly code: TaskCode;
-  /** Aborted by the worker: cancellation, a lost task, the worker's own end. */
-  readonly signal: AbortSignal;
+  /** Aborted by the worker (cancellation, its own end), and here when the time is up. */
+  readonly abort: AbortController;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maxOutputBytes: number;
@@ -30,15 +30,19 @@ export interface AttemptOptions {
  * @returns undefined if the task is no longer this worker's
  */
 export async function carryOut(options: AttemptOptions): Promise<Report | undefined> {
-  const timeout = new AbortController();
-  const signal = AbortSignal.any([options.signal, timeout.signal]);
-  const { timeoutMs } = options.code.policy;
-  const stopTimer = options.clock.timer(timeoutMs, () => timeout.abort(timedOut(options, timeoutMs)));
+  const { abort, code } = options;
+  const { timeoutMs } = code.policy;
+  let late: GoalpostError | undefined;
+  const stopTimer = options.clock.timer(timeoutMs, () => {
+    late = timedOut(options, timeoutMs);
+    abort.abort(late);
+  });
   try {
-    const result = await untilAborted(() => options.code.execute(makeCall(options, signal)), signal);
+    const result = await untilAborted(() => code.execute(makeCall(options)), abort.signal);
     return complete(options, result);
   } catch (error) {
-    return options.signal.aborted ? undefined : fail(options, error);
+    const takenAway = abort.signal.aborted && abort.signal.reason !== late;
+    return takenAway ? undefined : fail(options, error);
   } finally {
     stopTimer();
   }
@@ -66,8 +70,9 @@ function untilAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T
   });
 }
 
-function makeCall(options: AttemptOptions, signal: AbortSignal): TaskCall {
+function makeCall(options: AttemptOptions): TaskCall {
   const { task, run, node, inputs } = options;
+  const { signal } = options.abort;
   return {
     run,
     node,

@@ -282,7 +282,7 @@ export class Worker {
       node,
       inputs,
       code,
-      signal: abort.signal,
+      abort,
       clock: this.#options.clock,
       logger: this.#options.logger,
       maxOutputBytes: this.#options.maxOutputBytes,

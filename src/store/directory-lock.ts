@@ -118,11 +118,15 @@ function ageMs(file: string): number {
   }
 }
 
-/** Field 22 of /proc/PID/stat, in clock ticks since boot; null where there is no /proc. */
+/**
+ * State and start time (fields 3 and 22 of /proc/PID/stat); null where there is no /proc. A killed process whose
+ * parent has not taken notice is still listed, as a zombie: it holds nothing any more.
+ */
 function processStart(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? "ended" : (fields[19] ?? null);
   } catch {
     return null;
   }

@@ -1,0 +1,55 @@
+import { styleText } from "node:util";
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Colours text where the stream is a terminal and NO_COLOR is not set. */
+export type Paint = (style: Style, text: string) => string;
+
+export function paintFor(stream: { readonly isTTY?: boolean }): Paint {
+  const colours = stream.isTTY === true && !process.env["NO_COLOR"];
+  return colours ? (style, text) => styleText(style, text) : (_, text) => text;
+}
+
+/** 850 ms, 4.2 s, 3 min 5 s, 2 h 4 min. */
+export function formatDuration(ms: number): string {
+  if (ms < 1000) {
+    return `${Math.max(0, Math.round(ms))} ms`;
+  }
+  if (ms < 60_000) {
+    return `${(ms / 1000).toFixed(1)} s`;
+  }
+  const minutes = Math.floor(ms / 60_000);
+  return minutes < 60
+    ? `${minutes} min ${Math.floor((ms % 60_000) / 1000)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Shortens a text to one line of at most that many characters. */
+export function shorten(text: string, length: number): string {
+  const line = text.replaceAll(/\s+/g, " ").trim();
+  return line.length <= length ? line : `${line.slice(0, Math.max(0, length - 1))}…`;
+}
+
+/** Columns padded to their widest cell. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cell.length);
+    });
+  }
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** A bar of that many cells, filled to the fraction. */
+export function formatBar(fraction: number, cells: number): string {
+  const filled = Math.round(Math.min(1, Math.max(0, fraction)) * cells);
+  return "█".repeat(filled) + "░".repeat(cells - filled);
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import type { PlanOptions } from "./plan.ts";
+import type { RunOptions } from "./run.ts";
+import type { ListOptions } from "./runs.ts";
+import type { ShowOptions } from "./show.ts";
+
+// Everything but the option parser is loaded when a command needs it: --help must not wait for a database.
+
+const USAGE_ERROR = 2;
+const DATABASE_HELP =
+  "postgres://…, pglite:DIR or memory: (default: $GOALPOST_DATABASE_URL, $DATABASE_URL, pglite:.goalpost/db)";
+
+function version(): string {
+  const file = new URL("../../package.json", import.meta.url);
+  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+}
+
+function toCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) {
+    throw new InvalidArgumentError("It must be a whole number ≥ 1.");
+  }
+  return count;
+}
+
+/** Runs a command and ends with its exit code; what it throws is told in a sentence. */
+function action(command: () => Promise<number>): Promise<void> {
+  return command()
+    .catch(async (error: unknown) => {
+      const { reportError } = await import("./report-error.ts");
+      return reportError(error);
+    })
+    .then((code) => {
+      process.exitCode = code;
+    });
+}
+
+function goalCommand(program: Command, name: string): Command {
+  return program
+    .command(name)
+    .argument("<goal...>", 'what is wanted, for instance "Report on the code in ./src"')
+    .option("--app <file>", "a TypeScript or JavaScript module whose default export is defineApp({ … })")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document on standard output, everything else on standard error");
+}
+
+function makeProgram(): Command {
+  const program = new Command("goalpost")
+    .description("Turns a goal into a task graph and runs it durably on Postgres.")
+    .version(version())
+    .exitOverride()
+    .showHelpAfterError("(goalpost --help lists the commands and their options)");
+  goalCommand(program, "run")
+    .description("plan a goal, run it and report; an unfinished run of the same goal is gone on with")
+    .option("--dry-run", "plan only, run nothing")
+    .option("--new", "start afresh even if the last run of this goal did not finish")
+    .option("--concurrency <count>", "tasks carried out at once (default: 10)", toCount)
+    .action((words: string[], options: RunOptions) =>
+      action(async () => (await import("./run.ts")).runGoal(words.join(" "), options)),
+    );
+  goalCommand(program, "plan")
+    .description("plan a goal and print the task graph; run nothing")
+    .option("--mermaid", "print the graph as a Mermaid diagram")
+    .action((words: string[], options: PlanOptions) =>
+      action(async () => (await import("./plan.ts")).planGoal(words.join(" "), options)),
+    );
+  program
+    .command("runs")
+    .description("list runs, newest first")
+    .option("--status <status>", "only runs in this state")
+    .option("--limit <count>", "at most this many (default: 20)", toCount)
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((options: ListOptions) => action(async () => (await import("./runs.ts")).listRuns(options)));
+  program
+    .command("show")
+    .argument("[run]", "the id of a run (default: the latest)")
+    .description("show a run: its tasks with states, times, attempts and errors")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((run: string | undefined, options: ShowOptions) =>
+      action(async () => (await import("./show.ts")).showRun(run, options)),
+    );
+  program
+    .command("migrate")
+    .description("bring a database's schema up to date")
+    .option("--database <url>", DATABASE_HELP)
+    .action((options: { database?: string }) =>
+      action(async () => (await import("./migrate.ts")).migrateNow(options)),
+    );
+  return program;
+}
+
+try {
+  await makeProgram().parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) {
+    throw error;
+  }
+  // Help and version are thrown too, with code 0.
+  process.exitCode = error.exitCode === 0 ? 0 : USAGE_ERROR;
+}

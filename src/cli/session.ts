@@ -1,0 +1,67 @@
+import {
+  type App,
+  databaseFromEnvironment,
+  Goalpost,
+  GoalpostError,
+  type Logger,
+  silentLogger,
+  type WorkersOptions,
+} from "../index.ts";
+
+/** Options that every goal command has. */
+export interface GoalCommandOptions {
+  readonly app?: string;
+  readonly database?: string;
+  readonly json?: boolean;
+}
+
+/** What a command works with. */
+export interface Session {
+  readonly gp: Goalpost;
+  readonly app: Required<Pick<App, "decomposer" | "steps">>;
+}
+
+/** Opens the database for looking at it. */
+export async function withDatabase<T>(
+  database: string | undefined,
+  work: (gp: Goalpost) => Promise<T>,
+): Promise<T> {
+  await using gp = await Goalpost.open({ database, logger: silentLogger, workers: false });
+  return await work(gp);
+}
+
+/** Loads the app, opens the database, and closes it after the work. */
+export async function withApp<T>(
+  options: GoalCommandOptions,
+  workers: WorkersOptions | false,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const app = await chooseApp(options.app);
+  if (!app.decomposer) {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `the app ${options.app} has no decomposer: defineApp({ decomposer, steps })`,
+    );
+  }
+  await using gp = await Goalpost.open({ database: options.database, logger: quietLogger, workers });
+  return await work({ gp, app: { decomposer: app.decomposer, steps: app.steps ?? {} } });
+}
+
+async function chooseApp(file: string | undefined): Promise<App> {
+  if (file !== undefined) {
+    return (await import("./load-app.ts")).loadApp(file);
+  }
+  return (await import("./default-app.ts")).defaultApp;
+}
+
+/** Where the runs are, for messages: never with a password. */
+export function describeDatabase(database: string | undefined): string {
+  const name = database ?? databaseFromEnvironment();
+  return name.replace(/\/\/[^@/]*@/, "//");
+}
+
+/** The view shows what happens to tasks; only what it cannot show is logged. */
+const quietLogger: Logger = {
+  ...silentLogger,
+  error: (fields, message) => process.stderr.write(`goalpost: ${message} ${JSON.stringify(fields)}\n`),
+};
