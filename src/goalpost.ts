@@ -343,9 +343,13 @@ export class Goalpost implements AsyncDisposable {
     return () => signal?.removeEventListener("abort", cancel);
   }
 
-  #finished(run: FinishedRun): void {
+  #finished(run: FinishedRun & { readonly owned: boolean }): void {
     this.#registry.release(run.id);
-    this.#watch.finished(run);
+    if (run.owned) {
+      this.#watch.finished(run);
+    } else {
+      this.#watch.look();
+    }
   }
 
   #abort(runId: string): void {

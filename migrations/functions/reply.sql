@@ -2,7 +2,7 @@
 --   tasks   [[run, position, item, delivery, failures, definition, item input, checkpoints], …] claimed
 --   values  [[run, position, output], …] each dependency output once
 --   runs    [[run, input, settings, workflow, owner], …] of the claimed tasks, once each
---   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error], …]
+--   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error, owned], …]
 --   dueInMs milliseconds until the next delayed task is due
 create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[])
 returns text language plpgsql as $$
@@ -50,7 +50,8 @@ begin
   end if;
   return json_build_object('tasks', _tasks, 'values', _values, 'runs', _runs, 'refused', _refused, 'stale', _stale,
     'over', case when cardinality(_over) > 0 then (
-      select json_agg(json_build_array(i.run_id, r.status, case when r.owner = _worker then r.output end, r.error))
+      select json_agg(json_build_array(i.run_id, r.status, case when r.owner = _worker then r.output end, r.error,
+        coalesce(r.owner = _worker, false)))
       from goalpost.read_ids(_over) i
       cross join lateral (select status, owner, output, error from goalpost.runs where id = i.run_id offset 0) r) end,
     'dueInMs', (select greatest(0, (r.key - extract(epoch from goalpost.now())) * 1000)

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import {
   type App,
   databaseFromEnvironment,
@@ -43,7 +44,9 @@ export async function withApp<T>(
       `the app ${options.app} has no decomposer: defineApp({ decomposer, steps })`,
     );
   }
+  announceFirstStart(options.database);
   await using gp = await Goalpost.open({ database: options.database, logger: quietLogger, workers });
+  gp.register(app);
   return await work({ gp, app: { decomposer: app.decomposer, steps: app.steps ?? {} } });
 }
 
@@ -52,6 +55,15 @@ async function chooseApp(file: string | undefined): Promise<App> {
     return (await import("./load-app.ts")).loadApp(file);
   }
   return (await import("./default-app.ts")).defaultApp;
+}
+
+/** Making an embedded database takes some seconds: nobody should wonder what is going on. */
+function announceFirstStart(database: string | undefined): void {
+  const name = database ?? databaseFromEnvironment();
+  const directory = name.startsWith("pglite:") ? name.slice("pglite:".length) : undefined;
+  if (directory && !existsSync(directory)) {
+    process.stderr.write(`Making an embedded database in ${directory}; this takes some seconds, once.\n`);
+  }
 }
 
 /** Where the runs are, for messages: never with a password. */

@@ -37,7 +37,7 @@ function describe(run: RunRecord): string {
   const took = formatDuration((run.finishedAt?.getTime() ?? nowMs) - run.createdAt.getTime());
   const lines = [
     describeRun(run),
-    `run ${run.id}, ${describeStatus(run)}, ${done} of ${total} tasks ended, ${took}, started ${run.createdAt.toISOString()}`,
+    `run ${run.id}, ${describeStatus(run)}, ${done} of ${total} tasks completed, ${took}, started ${run.createdAt.toISOString()}`,
     ...(run.retryOf ? [`goes on from run ${run.retryOf}`] : []),
     ...taskLines(run.tasks, { paint, nowMs, width: process.stdout.columns ?? 120, details: true }),
   ];

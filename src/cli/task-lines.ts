@@ -99,8 +99,8 @@ function elapsed(task: TaskRecord, nowMs: number): string | undefined {
   return until === undefined ? undefined : formatDuration(until - task.startedAt.getTime());
 }
 
-/** Tasks that do work, and how many of them are final. */
+/** Tasks that do work, and how many of them are completed. */
 export function countWork(run: RunRecord): { readonly total: number; readonly done: number } {
   const work = run.tasks.filter((task) => task.step !== null);
-  return { total: work.length, done: work.filter((task) => task.finishedAt !== null).length };
+  return { total: work.length, done: work.filter((task) => task.status === "completed").length };
 }

@@ -2,7 +2,8 @@ import { GoalpostError } from "./errors.ts";
 
 export const MAX_NAME_LENGTH = 128;
 const NAME = /^[A-Za-z_][A-Za-z0-9_.:-]*$/;
-const RESERVED = new Set(["run"]);
+/** `run` is the run's place in every input; `__proto__` is not a key like others. */
+const RESERVED = new Set(["run", "__proto__"]);
 
 /** What names and ids look like, in words for messages. */
 export const NAME_RULE: string =

@@ -228,7 +228,10 @@ export class Exchange {
       this.#options.beat(),
       this.#options.clock.databaseNow(),
     ];
-    const rows = await this.#untilAnswered(values);
+    const rows = await this.#untilAnswered(values).catch((error: unknown) => {
+      this.#closed.push(...closed);
+      throw error;
+    });
     const reply = parseReply(rows[0]?.reply ?? "{}");
     if (reply.tasks.length > 0) {
       this.#outstanding.set(seq, reply.tasks.length);

@@ -32,7 +32,6 @@ export interface RunInfo {
 export interface FinishedRun {
   readonly id: string;
   readonly status: "completed" | "failed" | "cancelled";
-  /** Null for runs that another instance owns. */
   readonly output: Json;
   readonly error: ErrorRecord | null;
 }
@@ -47,7 +46,10 @@ export interface Reply {
   readonly refused: ReadonlyMap<number, string>;
   /** Indexes of checkpoints refused because the task is no longer held. */
   readonly stale: ReadonlySet<number>;
-  readonly over: readonly FinishedRun[];
+  readonly over: readonly (FinishedRun & {
+    /** Whether this worker's instance started or adopted the run; the output of others is left out. */
+    readonly owned: boolean;
+  })[];
   readonly dueInMs: number | null;
 }
 
@@ -60,7 +62,7 @@ interface RawReply {
   readonly runs: readonly RunRow[] | null;
   readonly refused: readonly [number, string][] | null;
   readonly stale: readonly number[] | null;
-  readonly over: readonly [string, FinishedRun["status"], Json, ErrorRecord | null][] | null;
+  readonly over: readonly [string, FinishedRun["status"], Json, ErrorRecord | null, boolean][] | null;
   readonly dueInMs: number | null;
 }
 
@@ -96,7 +98,7 @@ export function parseReply(text: string): Reply {
     ),
     refused: new Map(raw.refused ?? []),
     stale: new Set(raw.stale ?? []),
-    over: (raw.over ?? []).map(([id, status, output, error]) => ({ id, status, output, error })),
+    over: (raw.over ?? []).map(([id, status, output, error, owned]) => ({ id, status, output, error, owned })),
     dueInMs: raw.dueInMs,
   };
 }

@@ -42,7 +42,7 @@ export interface WorkerOptions {
     readonly pid: number;
     readonly version: string;
   };
-  readonly onFinished: (run: FinishedRun) => void;
+  readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
 interface Running {
@@ -62,6 +62,7 @@ export class Worker {
   readonly #running = new Set<Running>();
   #claiming = false;
   #started = false;
+  #stopping = false;
   #beatDue = true;
   #cancelPoll: (() => void) | undefined;
   #cancelBeat: (() => void) | undefined;
@@ -129,6 +130,7 @@ export class Worker {
    * back what was not finished.
    */
   async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
     this.#claiming = false;
     this.#started = false;
     this.#cancelPoll?.();
@@ -219,6 +221,12 @@ export class Worker {
    * results of the first are on their way: database and functions then work at the same time, not in turns.
    */
   #beginAll(reply: Reply, seq: number): void {
+    if (this.#stopping) {
+      for (const task of reply.tasks) {
+        this.#settle(released(task), seq);
+      }
+      return;
+    }
     const given = new Set<string>();
     const half = Math.ceil(reply.tasks.length / 2);
     if (half < PIPELINE_FROM) {

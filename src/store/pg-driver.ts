@@ -4,6 +4,7 @@ import type { Logger } from "../core/logger.ts";
 
 /** The part of a pg pool that is used; any object of this shape will do. */
 export interface PoolLike {
+  readonly options?: { readonly max?: number | undefined } | undefined;
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
   connect(): Promise<PoolClientLike>;
   end(): Promise<void>;
@@ -38,6 +39,11 @@ export function createPgDriver(pool: PoolLike, options: PgDriverOptions): Driver
     },
     transaction: (work) => inTransaction(pool, work),
     async listen(channel, handlers) {
+      // Listening keeps a connection for itself; a pool of one would have none left to work with.
+      if ((pool.options?.max ?? 2) < 2) {
+        options.logger.warn({ channel }, "the pool has one connection only: not listening, looking now and then");
+        return async () => undefined;
+      }
       const listener = new Listener(pool, options.logger, { channel, ...handlers });
       listeners.add(listener);
       await listener.open();
