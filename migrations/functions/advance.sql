@@ -18,7 +18,7 @@ begin
         select dst from goalpost.edges where definition_id = f.definition_id and src = f.position offset 0) e
       group by 1, 2, 3 order by 1, 3),
     counted as materialized (
-      select d.run_id, d.position, d.n, s.kind, s.rank, s.lane
+      select d.run_id, d.position, -1 as item, 'waiting' as was, d.n, s.kind, s.rank, s.lane
       from due d
       cross join lateral (
         select kind, rank, lane from goalpost.steps
@@ -29,7 +29,7 @@ begin
                       when l.kind in ('step', 'map', 'plan') then 'ready' else 'completed' end,
         finished_at = case when t.deps_left = l.n and l.kind not in ('step', 'map', 'plan') then goalpost.now() end
       from counted l
-      where t.run_id = l.run_id and t.position = l.position and t.item = -1 and t.status = 'waiting'
+      where t.run_id = l.run_id and t.position = l.position and t.item = l.item and t.status = l.was
       returning t.run_id, t.position, t.definition_id, t.status, l.kind, l.rank, l.lane),
     queued as (
       insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
@@ -47,9 +47,11 @@ begin
     _ends := _ends || _ended;
 
     if _join_runs is not null then
-      update goalpost.tasks t set output = goalpost.gather(j.run_id, j.definition_id, j.position)
-      from goalpost.read_keys(_join_runs, _join_positions, _join_definitions) j
-      where t.run_id = j.run_id and t.position = j.position and t.item = -1;
+      with gathered as materialized (
+        select j.run_id, j.position, -1 as item, goalpost.gather(j.run_id, j.definition_id, j.position) as output
+        from goalpost.read_keys(_join_runs, _join_positions, _join_definitions) j)
+      update goalpost.tasks t set output = g.output
+      from gathered g where t.run_id = g.run_id and t.position = g.position and t.item = g.item;
     end if;
   end loop;
   if cardinality(_ends) > 0 then

@@ -34,15 +34,16 @@ begin
     return false;
   end if;
 
-  with candidate as (
-    select c.ord, c.run_id, c.position, c.item from goalpost.read_handout(_runs, _positions, _items, null) c
+  with candidate as materialized (
+    select c.ord, c.run_id, c.position, c.item, 'ready' as was
+    from goalpost.read_handout(_runs, _positions, _items, null) c
     cross join lateral (
       select 1 from goalpost.runs where id = c.run_id and status = 'running' offset 0) u),
   claimed as (
     update goalpost.tasks t set status = 'running', worker = _worker, delivery = t.delivery + 1,
       started_at = goalpost.now()
     from candidate c
-    where t.run_id = c.run_id and t.position = c.position and t.item = c.item and t.status = 'ready'
+    where t.run_id = c.run_id and t.position = c.position and t.item = c.item and t.status = c.was
     returning c.ord, t.run_id, t.position, t.item, t.delivery)
   insert into goalpost.handouts (worker, seq, run_ids, positions, items, deliveries, at)
   select _worker, _seq, array_agg(c.run_id order by c.ord), array_agg(c.position order by c.ord),

@@ -14,11 +14,11 @@ begin
   from goalpost.steps s where s.definition_id = _definition and s.position >= _base;
 
   with old as (
-    select -1 - (e.v->>1)::int as position, count(*)::int as n
-    from json_array_elements(_shape->'edges') e(v) where (e.v->>1)::int < 0 group by 1),
+    select _run as run_id, -1 - (e.v->>1)::int as position, -1 as item, 'waiting' as was, count(*)::int as n
+    from json_array_elements(_shape->'edges') e(v) where (e.v->>1)::int < 0 group by 2),
   grown as (
     update goalpost.tasks t set deps_left = t.deps_left + old.n
-    from old where t.run_id = _run and t.position = old.position and t.item = -1 and t.status = 'waiting'
+    from old where t.run_id = old.run_id and t.position = old.position and t.item = old.item and t.status = old.was
     returning 1)
   select (select count(*) from old), (select count(*) from grown) into _joins, _waiting;
   if _joins <> _waiting then

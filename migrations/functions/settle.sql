@@ -16,16 +16,18 @@ declare
   _grows       boolean;
   _grown       record;
 begin
-  with settled as (
+  with report as materialized (
+    select r.*, 'running' as was, _worker as worker from goalpost.read_reports(_reports) r),
+  settled as (
     update goalpost.tasks t set
       status = case when r.outcome in ('completed', 'failed') then r.outcome else 'ready' end,
       output = case when r.outcome = 'completed' then r.payload end,
       error = case when r.outcome = 'failed' then r.payload end,
       failures = t.failures + case when r.outcome in ('retry', 'failed') then 1 else 0 end,
       finished_at = case when r.outcome in ('completed', 'failed') then goalpost.now() end
-    from goalpost.read_reports(_reports) r
+    from report r
     where t.run_id = r.run_id and t.position = r.position and t.item = r.item
-      and t.status = 'running' and t.worker = _worker and t.delivery = r.delivery
+      and t.status = r.was and t.worker = r.worker and t.delivery = r.delivery
     returning r.ord, r.outcome, t.run_id, t.position, t.definition_id, r.shape is not null as grows)
   select array_agg(ord), array_agg(run_id) filter (where outcome = 'completed'),
     array_agg(position) filter (where outcome = 'completed'),
