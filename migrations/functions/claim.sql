@@ -4,22 +4,25 @@
 create or replace function goalpost.claim(_worker uuid, _seq bigint, _room int, _lanes text[])
 returns boolean language plpgsql as $$
 declare
-  _lane      record;
+  _lane      text;
+  _order     text[] := _lanes;
   _runs      uuid[] := '{}';
   _positions int[] := '{}';
   _items     int[] := '{}';
   _took      record;
 begin
-  for _lane in
-    select l.lane from unnest(_lanes) l(lane) cross join lateral (
-      select r.prio, r.key, r.rank from goalpost.ready r where r.lane = l.lane
-      order by r.lane, r.prio, r.key, r.rank limit 1) head
-    order by head.prio, head.key, head.rank
-  loop
+  if cardinality(_lanes) > 1 then
+    _order := array(
+      select l.lane from unnest(_lanes) l(lane) cross join lateral (
+        select r.prio, r.key, r.rank from goalpost.ready r where r.lane = l.lane
+        order by r.lane, r.prio, r.key, r.rank limit 1) head
+      order by head.prio, head.key, head.rank);
+  end if;
+  foreach _lane in array _order loop
     exit when cardinality(_runs) >= _room;
     with candidate as (
       delete from goalpost.ready q where q.ctid = any(array(
-        select r.ctid from goalpost.ready r where r.lane = _lane.lane
+        select r.ctid from goalpost.ready r where r.lane = _lane
         order by r.lane, r.prio, r.key, r.rank limit _room - cardinality(_runs) for update skip locked))
       returning q.prio, q.key, q.rank, q.run_id, q.position, q.item)
     select array_agg(c.run_id order by c.prio, c.key, c.rank) as runs,

@@ -1,6 +1,7 @@
 -- The one call a worker makes: it hands in what happened since the last one and takes out newly claimed tasks
 -- with their inputs. It settles first and claims after, so that a child goes straight to the worker that
--- completed its parent. A call repeated with the same seq answers with the same tasks and changes nothing.
+-- completed its parent. A call repeated with the same seq answers with the same tasks and changes nothing. Only a call
+-- that polls looks for what is due by now.
 --
 -- The planner is pinned: every access here is by a key, and a plan that depends on statistics is 5 to 30 times
 -- slower on a fresh database or a near-empty partial index.
@@ -9,7 +10,7 @@
 -- item); then runs; then tasks reached through ready rows just taken. Cascades can still cross: a deadlock or
 -- serialization failure repeats the whole call with the same seq.
 create or replace function goalpost.exchange(
-  _worker uuid, _seq bigint, _room int, _lanes text[], _closed bigint[],
+  _worker uuid, _seq bigint, _room int, _lanes text[], _poll boolean, _closed bigint[],
   _starts json, _reports json, _marks json, _beat json, _now timestamptz)
 returns text language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
@@ -41,9 +42,12 @@ begin
   if _reports is not null then
     select s.refused, s.over into _refused, _over from goalpost.settle(_worker, _reports) s;
   end if;
-  if _room > 0 and not _replayed then
+  if _poll then
     _over := _over || goalpost.move_due();
+  end if;
+  if _room > 0 and not _replayed then
     _handed := goalpost.claim(_worker, _seq, _room, _lanes);
   end if;
-  return goalpost.reply(_worker, case when _handed or _replayed then _seq end, _refused, _stale, _over);
+  return goalpost.reply(_worker, case when _handed or _replayed then _seq end, _refused, _stale, _over,
+    _poll or _reports is not null);
 end $$;

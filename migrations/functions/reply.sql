@@ -3,8 +3,8 @@
 --   values  [[run, position, output], …] each dependency output once
 --   runs    [[run, input, settings, workflow, owner], …] of the claimed tasks, once each
 --   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error, owned], …]
---   dueInMs milliseconds until the next delayed task is due
-create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[])
+--   dueInMs milliseconds until the next delayed task is due; only if _timers says that it may have changed
+create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[], _timers boolean)
 returns text language plpgsql as $$
 declare
   _tasks  json;
@@ -54,6 +54,7 @@ begin
         coalesce(r.owner = _worker, false)))
       from goalpost.read_ids(_over) i
       cross join lateral (select status, owner, output, error from goalpost.runs where id = i.run_id offset 0) r) end,
-    'dueInMs', (select greatest(0, (r.key - extract(epoch from goalpost.now())) * 1000)
-      from goalpost.ready r where r.lane = '@' order by r.lane, r.prio, r.key, r.rank limit 1))::text;
+    'dueInMs', case when _timers then (
+      select greatest(0, (r.key - extract(epoch from goalpost.now())) * 1000)
+      from goalpost.ready r where r.lane = '@' order by r.lane, r.prio, r.key, r.rank limit 1) end)::text;
 end $$;

@@ -18,11 +18,12 @@ import {
 import { isTransient } from "./transient.ts";
 
 const EXCHANGE =
-  "select goalpost.exchange($1::uuid, $2::bigint, $3::int, $4::text[], $5::bigint[], $6::json, $7::json, $8::json, $9::json, $10::timestamptz) as reply";
+  "select goalpost.exchange($1::uuid, $2::bigint, $3::int, $4::text[], $5::boolean, $6::bigint[], $7::json, $8::json, $9::json, $10::json, $11::timestamptz) as reply";
 
 /** At most this many elements, and about this much text, go into one call. */
 const MAX_ELEMENTS = 1000;
 const MAX_BYTES = 8 * 1024 * 1024;
+const FORGET_TOGETHER = 32;
 const REPEAT_MS = { first: 20, most: 2000 };
 
 type Kind = "start" | "report" | "mark";
@@ -148,7 +149,6 @@ export class Exchange {
     }
     this.#busy = true;
     while (!this.#stopped && (this.#waiting.length > 0 || this.#pollAsked)) {
-      this.#pollAsked = false;
       await this.#send(this.#take());
       await new Promise(setImmediate);
     }
@@ -215,12 +215,16 @@ export class Exchange {
   ): Promise<{ reply: Reply; seq: number }> {
     this.#seq += 1;
     const seq = this.#seq;
-    const closed = this.#closed.splice(0);
+    const poll = this.#pollAsked;
+    this.#pollAsked = false;
+    // Forgetting hand-outs is no hurry: many at a time cost as little as one.
+    const closed = poll || this.#closed.length >= FORGET_TOGETHER ? this.#closed.splice(0) : [];
     const values = [
       this.#options.worker,
       seq,
       Math.max(0, this.#options.room()),
       this.#options.lanes,
+      poll,
       closed.length > 0 ? closed.map(String) : null,
       toBatch(batch.starts),
       toBatch(batch.reports),

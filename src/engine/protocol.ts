@@ -50,6 +50,7 @@ export interface Reply {
     /** Whether this worker's instance started or adopted the run; the output of others is left out. */
     readonly owned: boolean;
   })[];
+  /** Milliseconds until the next delayed task is due; null if there is none, or nobody looked. */
   readonly dueInMs: number | null;
 }
 
@@ -98,7 +99,13 @@ export function parseReply(text: string): Reply {
     ),
     refused: new Map(raw.refused ?? []),
     stale: new Set(raw.stale ?? []),
-    over: (raw.over ?? []).map(([id, status, output, error, owned]) => ({ id, status, output, error, owned })),
+    over: (raw.over ?? []).map(([id, status, output, error, owned]) => ({
+      id,
+      status,
+      output,
+      error,
+      owned,
+    })),
     dueInMs: raw.dueInMs,
   };
 }

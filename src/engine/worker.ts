@@ -327,8 +327,11 @@ export class Worker {
   }
 
   #pollWhenDue(dueInMs: number | null): void {
+    if (dueInMs === null) {
+      return;
+    }
     this.#cancelPoll?.();
-    if (dueInMs !== null && dueInMs < POLL_MS && this.#started) {
+    if (dueInMs < POLL_MS && this.#started) {
       this.#cancelPoll = this.#options.clock.timer(Math.ceil(dueInMs), () => this.wake());
     }
   }
