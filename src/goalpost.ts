@@ -4,26 +4,28 @@ import { CodeRegistry } from "./code-registry.ts";
 import type { App } from "./core/app.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
-import { GoalpostError } from "./core/errors.ts";
+import { GoalpostError, isGoalpostError } from "./core/errors.ts";
 import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
 import type { StepMap } from "./core/step.ts";
 import { NO_USAGE } from "./core/usage.ts";
-import type { AnyWorkflow, Workflow } from "./core/workflow.ts";
-import type { FinishedRun, StartRow } from "./engine/protocol.ts";
+import type { Workflow } from "./core/workflow.ts";
+import type { FinishedRun } from "./engine/protocol.ts";
 import { systemClock } from "./engine/system-clock.ts";
 import { Worker } from "./engine/worker.ts";
 import { databaseFromEnvironment, VERSION } from "./environment.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import {
-  checkStartOptions,
+  type ComposeOptions,
+  checkGoalOptions,
   type GoalOptions,
   type GraphOptions,
-  inputToJson,
+  readGoal,
   type StartOptions,
 } from "./options.ts";
 import {
+  type ComposedResult,
   type GoalHandle,
   type GoalResult,
   type RunHandle,
@@ -32,11 +34,11 @@ import {
 } from "./run-result.ts";
 import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
-import { ensureDefinition } from "./store/definitions.ts";
 import { migrate } from "./store/migrate.ts";
 import { type Database, openDriver } from "./store/open-driver.ts";
 import { Sweeper, sayGoodbye, takeAllForLost } from "./sweeper.ts";
 import { stderrLogger } from "./telemetry/stderr-logger.ts";
+import { WorkflowRuns } from "./workflow-runs.ts";
 
 /** How a client is opened. */
 export interface OpenOptions {
@@ -88,7 +90,7 @@ export class Goalpost implements AsyncDisposable {
   readonly #registry = new CodeRegistry();
   readonly #watch: RunWatch;
   readonly #goals: GoalRuns;
-  readonly #definitions = new Map<string, Promise<number>>();
+  readonly #workflows: WorkflowRuns;
   #sweeper: Sweeper | undefined;
   #closing: Promise<void> | undefined;
 
@@ -105,7 +107,7 @@ export class Goalpost implements AsyncDisposable {
       onFinished: (run) => this.#finished(run),
     });
     this.runs = new Runs(parts.driver, this.#watch, (runId) => this.#abort(runId));
-    this.#goals = new GoalRuns({
+    const starting = {
       ...parts,
       registry: this.#registry,
       watch: this.#watch,
@@ -113,7 +115,9 @@ export class Goalpost implements AsyncDisposable {
       worker: this.#worker,
       workerId: this.#workerId,
       lane: this.#lane,
-    });
+    };
+    this.#goals = new GoalRuns(starting);
+    this.#workflows = new WorkflowRuns(starting);
   }
 
   /**
@@ -166,7 +170,7 @@ export class Goalpost implements AsyncDisposable {
     const ended = this.#watch.wait(runId);
     // The start may fail first; then nobody looks at the waiting.
     ended.catch(() => undefined);
-    await this.#start(workflow, input, { ...options, runId });
+    await this.#workflows.start(workflow, input, { ...options, runId });
     const stopListening = this.#cancelOnAbort(runId, options.signal);
     try {
       return toRunResult<O>(await ended);
@@ -182,7 +186,7 @@ export class Goalpost implements AsyncDisposable {
     options: StartOptions = {},
   ): Promise<RunHandle<RunResult<O>>> {
     const runId = newId();
-    await this.#start(workflow, input, { ...options, runId });
+    await this.#workflows.start(workflow, input, { ...options, runId });
     return {
       runId,
       result: async (wait) => toRunResult<O>(await this.#watch.waitFor(runId, wait)),
@@ -237,6 +241,32 @@ export class Goalpost implements AsyncDisposable {
     return this.#untilEnd(handle, options);
   }
 
+  /**
+   * Runs several goals with one decomposer and one set of steps. A goal that fails does not stop the others.
+   * @returns how each ended, in the order of the goals
+   * @throws INVALID_INPUT before anything is started
+   */
+  // biome-ignore lint/complexity/useMaxParams: like executeGoal.
+  async composeGoals(
+    goals: readonly (string | Goal)[],
+    decomposer?: Decomposer,
+    steps?: StepMap,
+    { parallel = true, ...options }: ComposeOptions = {},
+  ): Promise<ComposedResult[]> {
+    checkGoalOptions(options);
+    const read = goals.map(readGoal);
+    const one = (goal: Goal): Promise<ComposedResult> =>
+      this.executeGoal(goal, decomposer, steps, options).catch((error: unknown) => toComposedFailure(error));
+    if (parallel) {
+      return Promise.all(read.map(one));
+    }
+    const results: ComposedResult[] = [];
+    for (const goal of read) {
+      results.push(await one(goal));
+    }
+    return results;
+  }
+
   /** Carries out what is ready now, and no more; returns how many tasks that were. For workers with `start: false`. */
   tick(): Promise<number> {
     return this.#worker.tick();
@@ -268,55 +298,6 @@ export class Goalpost implements AsyncDisposable {
 
   get #lane(): string {
     return `instance:${this.#workerId}`;
-  }
-
-  async #start(
-    workflow: AnyWorkflow,
-    input: unknown,
-    options: StartOptions & { readonly runId: string },
-  ): Promise<void> {
-    checkStartOptions(options);
-    if (workflow.steps.length === 0) {
-      throw new GoalpostError(
-        "INVALID_INPUT",
-        `workflow "${workflow.name}" has no steps; add one with .step(name, fn)`,
-      );
-    }
-    const text = inputToJson(input, `the input of workflow "${workflow.name}" is`);
-    const definitionId = await this.#define(workflow);
-    this.#registry.bind(options.runId, { workflow });
-    const row: StartRow = {
-      id: options.runId,
-      definitionId,
-      workflow: workflow.name,
-      source: "static",
-      execution: "local",
-      lane: this.#lane,
-      priority: options.priority ?? 0,
-      owner: this.#workerId,
-      inputHash: null,
-      deadlineMs: options.deadlineMs ?? null,
-      labels: options.labels ?? null,
-      input: text,
-      settings: null,
-      shape: null,
-    };
-    await this.#worker.submit(row).catch((error: unknown) => {
-      this.#registry.release(options.runId);
-      throw error;
-    });
-  }
-
-  #define(workflow: AnyWorkflow): Promise<number> {
-    const known = this.#definitions.get(workflow.hash);
-    if (known) {
-      return known;
-    }
-    const { name, hash, shape } = workflow;
-    const id = ensureDefinition(this.#parts.driver, { name, hash, shape, source: "static" });
-    this.#definitions.set(hash, id);
-    id.catch(() => this.#definitions.delete(hash));
-    return id;
   }
 
   async #untilEnd(handle: GoalHandle, options: StartOptions): Promise<GoalResult> {
@@ -370,6 +351,13 @@ export class Goalpost implements AsyncDisposable {
     this.#sweeper = new Sweeper({ driver, clock, logger, worker: this.#workerId });
     this.#sweeper.start();
   }
+}
+
+function toComposedFailure(error: unknown): ComposedResult {
+  if (!isGoalpostError(error)) {
+    throw error;
+  }
+  return { status: "failed", error };
 }
 
 function toRunResult<O>(run: FinishedRun): RunResult<O> {

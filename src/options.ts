@@ -32,6 +32,12 @@ export interface GoalOptions extends StartOptions {
   readonly resume?: boolean | undefined;
 }
 
+/** How several goals are run. */
+export interface ComposeOptions extends GoalOptions {
+  /** False: one after the other. Default true. */
+  readonly parallel?: boolean | undefined;
+}
+
 /** How a ready-made graph is run. */
 export interface GraphOptions extends Omit<GoalOptions, "resume" | "planTimeoutMs"> {
   /** What the graph is for; steps read it as `run.goal`. Default: the descriptions of the tasks at the top. */

@@ -30,6 +30,9 @@ export interface GoalResult {
   readonly durationMs: number;
 }
 
+/** How one of several goals ended. */
+export type ComposedResult = GoalResult | { readonly status: "failed"; readonly error: GoalpostError };
+
 /** How far a run is. */
 export interface Progress {
   readonly status: RunSummary["status"];

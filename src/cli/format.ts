@@ -6,7 +6,7 @@ type Style = Parameters<typeof styleText>[0];
 export type Paint = (style: Style, text: string) => string;
 
 export function paintFor(stream: { readonly isTTY?: boolean }): Paint {
-  const colours = stream.isTTY === true && !process.env["NO_COLOR"];
+  const colours = stream.isTTY === true && !process.env.NO_COLOR;
   return colours ? (style, text) => styleText(style, text) : (_, text) => text;
 }
 

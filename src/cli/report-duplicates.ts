@@ -237,11 +237,18 @@ function meaningfulLines(lines: readonly ScannedLine[]): Line[] {
   let inImport = false;
   for (const [index, { kind, bare }] of lines.entries()) {
     const text = bare.replaceAll(/\s+/g, " ").trim();
-    if (kind !== "code" || !/\w/.test(text)) {
+    if (kind !== "code") {
       continue;
     }
-    if (inImport || isImport(text)) {
-      inImport = (inImport || /^(?:import|export)\b[^'"]*\{[^}]*$/.test(text)) && !/^\}|["']/.test(text);
+    if (inImport) {
+      inImport = !/[})"']/.test(text);
+      continue;
+    }
+    if (isImport(text)) {
+      inImport = /[{(][^})"']*$/.test(text);
+      continue;
+    }
+    if (!/\w/.test(text)) {
       continue;
     }
     kept.push({ text, number: index + 1 });

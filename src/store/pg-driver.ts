@@ -41,7 +41,10 @@ export function createPgDriver(pool: PoolLike, options: PgDriverOptions): Driver
     async listen(channel, handlers) {
       // Listening keeps a connection for itself; a pool of one would have none left to work with.
       if ((pool.options?.max ?? 2) < 2) {
-        options.logger.warn({ channel }, "the pool has one connection only: not listening, looking now and then");
+        options.logger.warn(
+          { channel },
+          "the pool has one connection only: not listening, looking now and then",
+        );
         return async () => undefined;
       }
       const listener = new Listener(pool, options.logger, { channel, ...handlers });
