@@ -38,6 +38,7 @@ create table goalpost.steps (
   dependencies  int not null,
   rank          double precision not null,
   lane          text,
+  step          text,
   spec          json not null,
   primary key (definition_id, position),
   constraint kind_is_known check (kind in ('step', 'map', 'plan', 'gate', 'join', 'end')),

@@ -12,11 +12,15 @@ import { staticCode } from "./static-code.ts";
 /** The name under which the runs of goals are listed. */
 export const GOAL_WORKFLOW = "goal";
 
+/** Finished runs whose code is kept. */
+const MAX_FINISHED = 1000;
+
 type RunCode = { readonly workflow: AnyWorkflow } | { readonly goal: GoalCode };
 
 /** Where a worker finds the code of a task: what the run was started with here, else what was registered. */
 export class CodeRegistry {
   readonly #byRun = new Map<string, RunCode>();
+  readonly #finished = new Map<string, RunCode>();
   readonly #workflows = new Map<string, AnyWorkflow>();
   #steps: StepMap = {};
   #decomposer: Decomposer | undefined;
@@ -47,8 +51,25 @@ export class CodeRegistry {
     this.#byRun.set(runId, code);
   }
 
+  /** The run is final: its code is only kept for a while, in case the run is retried. */
   release(runId: string): void {
+    const code = this.#byRun.get(runId);
     this.#byRun.delete(runId);
+    if (code) {
+      this.#finished.set(runId, code);
+      const [oldest] = this.#finished.keys();
+      if (this.#finished.size > MAX_FINISHED && oldest !== undefined) {
+        this.#finished.delete(oldest);
+      }
+    }
+  }
+
+  /** Binds the code of one run to the run that retries it. */
+  rebind(runId: string, retryId: string): void {
+    const code = this.#byRun.get(runId) ?? this.#finished.get(runId);
+    if (code) {
+      this.bind(retryId, code);
+    }
   }
 
   find(run: RunInfo, definition: RunDefinition, node: DefinitionNode): TaskCode | undefined {

@@ -36,6 +36,7 @@ import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
 import { migrate } from "./store/migrate.ts";
 import { type Database, openDriver } from "./store/open-driver.ts";
+import { retryRun } from "./store/runs.ts";
 import { Sweeper, sayGoodbye, takeAllForLost } from "./sweeper.ts";
 import { stderrLogger } from "./telemetry/stderr-logger.ts";
 import { WorkflowRuns } from "./workflow-runs.ts";
@@ -106,7 +107,11 @@ export class Goalpost implements AsyncDisposable {
       about: { name: parts.name, host: hostname(), pid: process.pid, version: VERSION },
       onFinished: (run) => this.#finished(run),
     });
-    this.runs = new Runs(parts.driver, this.#watch, (runId) => this.#abort(runId));
+    this.runs = new Runs(parts.driver, this.#watch, {
+      cancelled: (runId) => this.#abort(runId),
+      wake: () => this.#worker.wake(),
+      retry: (runId) => this.#retry(runId),
+    });
     const starting = {
       ...parts,
       registry: this.#registry,
@@ -331,6 +336,18 @@ export class Goalpost implements AsyncDisposable {
     } else {
       this.#watch.look();
     }
+  }
+
+  async #retry(runId: string): Promise<string | undefined> {
+    const retryId = newId();
+    this.#registry.rebind(runId, retryId);
+    const by = { newId: retryId, worker: this.#workerId, lane: this.#lane };
+    if (await retryRun(this.#parts.driver, runId, by)) {
+      this.#worker.wake();
+      return retryId;
+    }
+    this.#registry.release(retryId);
+    return undefined;
   }
 
   #abort(runId: string): void {

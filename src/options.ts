@@ -4,6 +4,9 @@ import { DEFAULT_LIMITS, type Goal, type GraphLimits } from "./core/goal.ts";
 import { isObject, type Json, toJson } from "./core/json.ts";
 import { check, checkPolicy } from "./core/policy.ts";
 
+/** Priorities are four bytes wide in the database. */
+const MAX_PRIORITY = 2_147_483_647;
+
 /** How a run is started. */
 export interface StartOptions {
   /** Larger is sooner. Default 0. */
@@ -47,10 +50,11 @@ export interface GraphOptions extends Omit<GoalOptions, "resume" | "planTimeoutM
 /** @throws INVALID_INPUT if an option is out of range */
 export function checkStartOptions(options: StartOptions): void {
   check(options.deadlineMs, { what: "deadlineMs", least: 1 });
-  if (options.priority !== undefined && !Number.isInteger(options.priority)) {
+  const { priority = 0 } = options;
+  if (!Number.isInteger(priority) || Math.abs(priority) > MAX_PRIORITY) {
     throw new GoalpostError(
       "INVALID_INPUT",
-      `priority is ${options.priority}; it must be a whole number, larger is sooner`,
+      `priority is ${priority}; it must be a whole number up to ${MAX_PRIORITY}, larger is sooner`,
     );
   }
   if (

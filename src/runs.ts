@@ -12,9 +12,11 @@ import {
   getRun,
   getTasks,
   listRuns,
+  pauseRun,
   type RunFilter,
   type RunStatus,
   type RunSummary,
+  resumeRun,
   type TaskRecord,
 } from "./store/runs.ts";
 
@@ -27,16 +29,25 @@ export interface RunRecord extends RunSummary {
 
 const STATUSES: readonly RunStatus[] = ["queued", "running", "paused", "completed", "failed", "cancelled"];
 
+/** What the client does when a run is changed here. */
+export interface RunHooks {
+  readonly cancelled: (runId: string) => void;
+  /** There may be something to carry out. */
+  readonly wake: () => void;
+  /** The id of the new run; undefined if the old one cannot be retried. */
+  readonly retry: (runId: string) => Promise<string | undefined>;
+}
+
 /** `gp.runs`: what there is, how it goes, and how to stop it. */
 export class Runs {
   readonly #driver: Driver;
   readonly #watch: RunWatch;
-  readonly #onCancelled: (runId: string) => void;
+  readonly #hooks: RunHooks;
 
-  constructor(driver: Driver, watch: RunWatch, onCancelled: (runId: string) => void) {
+  constructor(driver: Driver, watch: RunWatch, hooks: RunHooks) {
     this.#driver = driver;
     this.#watch = watch;
-    this.#onCancelled = onCancelled;
+    this.#hooks = hooks;
   }
 
   /**
@@ -89,10 +100,42 @@ export class Runs {
     const error = new GoalpostError("CANCELLED", options.reason ?? "the run was cancelled");
     const cancelled = await cancelRun(this.#driver, id, toErrorRecord(error));
     if (cancelled) {
-      this.#onCancelled(id);
+      this.#hooks.cancelled(id);
       this.#watch.finished({ id, status: "cancelled", output: null, error: toErrorRecord(error) });
     }
     return cancelled;
+  }
+
+  /**
+   * Nothing of the run is started any more until it is resumed; tasks under way go on to their end.
+   * @throws RUN_NOT_FOUND, INVALID_STATE unless it is running
+   */
+  async pause(id: string): Promise<void> {
+    if (!(await pauseRun(this.#driver, id))) {
+      await this.#refuse(id, "paused", "only a running run can be");
+    }
+  }
+
+  /** Lets a paused run go on. @throws RUN_NOT_FOUND, INVALID_STATE unless it is paused */
+  async resume(id: string): Promise<void> {
+    if (!(await resumeRun(this.#driver, id))) {
+      await this.#refuse(id, "resumed", "only a paused run can be");
+    }
+    this.#hooks.wake();
+  }
+
+  /**
+   * Starts a new run from a failed or cancelled one: what was finished is carried over, the rest is done again by the
+   * code that the old run was started with here, or that is registered.
+   * @returns the id of the new run
+   * @throws RUN_NOT_FOUND, INVALID_STATE unless it failed or was cancelled
+   */
+  async retry(id: string): Promise<string> {
+    const newId = await this.#hooks.retry(id);
+    if (newId === undefined) {
+      await this.#refuse(id, "retried", "only a failed or cancelled run can be");
+    }
+    return newId ?? "";
   }
 
   /**
@@ -103,5 +146,10 @@ export class Runs {
     await getRun(this.#driver, id);
     await this.#watch.waitFor(id, options);
     return getRun(this.#driver, id);
+  }
+
+  async #refuse(id: string, verb: string, rule: string): Promise<never> {
+    const { status } = await getRun(this.#driver, id);
+    throw new GoalpostError("INVALID_STATE", `run ${id} is ${status} and cannot be ${verb}; ${rule}`);
   }
 }

@@ -1,5 +1,4 @@
--- Gives a planned run the definition it owns, unless it has one. _shape: { "steps": […], "edges": […] } as
--- add_steps takes them.
+-- Gives a planned run the definition it owns, unless it has one. _shape: as add_steps takes it.
 create or replace function goalpost.add_private_definition(_run uuid, _name text, _shape json)
 returns void language plpgsql as $$
 declare

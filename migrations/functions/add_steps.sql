@@ -1,25 +1,25 @@
 -- Appends steps and edges to a definition; returns the position of the first one added.
--- _shape.steps: [[name, kind, dependencies, rank, lane, spec], …] in order of position.
--- _shape.edges: [[src, dst, reason, optional], …]; 0… counts from the first step added, -1 - p is position p of
--- the definition as it was. Only edges between the new, or from or to what the caller holds, are allowed.
+-- _shape: [[[name, kind, dependencies, rank, lane, step], …] in order of position, [spec, …], [[src, dst, reason,
+--   optional], …]]. In an edge 0… counts from the first step added, -1 - p is position p of the definition as it was.
 create or replace function goalpost.add_steps(_definition bigint, _shape json) returns int language plpgsql as $$
 declare
-  _base int;
+  _parts json[] := goalpost.json_items(_shape);
+  _base  int;
 begin
-  update goalpost.definitions d set next_position = d.next_position + json_array_length(_shape->'steps')
+  update goalpost.definitions d set next_position = d.next_position + json_array_length(_parts[1])
   where d.id = _definition
-  returning d.next_position - json_array_length(_shape->'steps') into _base;
+  returning d.next_position - json_array_length(_parts[1]) into _base;
 
-  insert into goalpost.steps (definition_id, position, name, kind, dependencies, rank, lane, spec)
+  insert into goalpost.steps (definition_id, position, name, kind, dependencies, rank, lane, step, spec)
   select _definition, _base + s.ord - 1, s.v->>0, s.v->>1, (s.v->>2)::int, (s.v->>3)::double precision, s.v->>4,
-    s.v->5
-  from json_array_elements(_shape->'steps') with ordinality s(v, ord);
+    s.v->>5, s.spec
+  from rows from (json_array_elements(_parts[1]), json_array_elements(_parts[2])) with ordinality s(v, spec, ord);
 
   insert into goalpost.edges (definition_id, src, dst, reason, optional)
   select _definition,
     case when (e.v->>0)::int < 0 then -1 - (e.v->>0)::int else _base + (e.v->>0)::int end,
     case when (e.v->>1)::int < 0 then -1 - (e.v->>1)::int else _base + (e.v->>1)::int end,
     e.v->>2, (e.v->>3)::boolean
-  from json_array_elements(_shape->'edges') e(v);
+  from json_array_elements(_parts[3]) e(v);
   return _base;
 end $$;

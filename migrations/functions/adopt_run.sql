@@ -13,10 +13,6 @@ begin
   end if;
   update goalpost.runs set owner = _worker, lane = _lane where id = _run;
   delete from goalpost.ready where lane = _old and run_id = _run;
-  insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
-  select coalesce(s.lane, _lane), r.prio, r.key, s.rank, t.run_id, t.position, t.item
-  from goalpost.tasks t join goalpost.runs r on r.id = t.run_id
-  join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
-  where t.run_id = _run and t.status = 'ready';
+  perform goalpost.queue_ready(_run);
   return true;
 end $$;

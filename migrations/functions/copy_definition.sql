@@ -10,8 +10,8 @@ begin
   if not found then
     return _definition;
   end if;
-  insert into goalpost.steps (definition_id, position, name, kind, dependencies, rank, lane, spec)
-  select _copy, s.position, s.name, s.kind, s.dependencies, s.rank, s.lane, s.spec
+  insert into goalpost.steps (definition_id, position, name, kind, dependencies, rank, lane, step, spec)
+  select _copy, s.position, s.name, s.kind, s.dependencies, s.rank, s.lane, s.step, s.spec
   from goalpost.steps s where s.definition_id = _definition;
   insert into goalpost.edges (definition_id, src, dst, reason, optional)
   select _copy, e.src, e.dst, e.reason, e.optional from goalpost.edges e where e.definition_id = _definition;

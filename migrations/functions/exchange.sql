@@ -11,7 +11,8 @@
 -- serialization failure repeats the whole call with the same seq.
 create or replace function goalpost.exchange(
   _worker uuid, _seq bigint, _room int, _lanes text[], _poll boolean, _closed bigint[],
-  _starts json, _reports json, _marks json, _beat json, _now timestamptz)
+  _starts json, _start_inputs json, _start_plans json,
+  _reports json, _payloads json, _shapes json, _marks json, _values json, _beat json, _now timestamptz)
 returns text language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off set plan_cache_mode = force_generic_plan
@@ -34,13 +35,13 @@ begin
     delete from goalpost.handouts h where h.worker = _worker and h.seq = any(_closed);
   end if;
   if _starts is not null and not _replayed then
-    perform goalpost.start_runs(_starts);
+    perform goalpost.start_runs(_starts, _start_inputs, _start_plans);
   end if;
   if _marks is not null then
-    _stale := goalpost.save_checkpoints(_worker, _marks);
+    _stale := goalpost.save_checkpoints(_worker, _marks, _values);
   end if;
   if _reports is not null then
-    select s.refused, s.over into _refused, _over from goalpost.settle(_worker, _reports) s;
+    select s.refused, s.over into _refused, _over from goalpost.settle(_worker, _reports, _payloads, _shapes) s;
   end if;
   if _poll then
     _over := _over || goalpost.move_due();

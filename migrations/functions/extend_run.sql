@@ -15,7 +15,7 @@ begin
 
   with old as (
     select _run as run_id, -1 - (e.v->>1)::int as position, -1 as item, 'waiting' as was, count(*)::int as n
-    from json_array_elements(_shape->'edges') e(v) where (e.v->>1)::int < 0 group by 2),
+    from json_array_elements((goalpost.json_items(_shape))[3]) e(v) where (e.v->>1)::int < 0 group by 2),
   grown as (
     update goalpost.tasks t set deps_left = t.deps_left + old.n
     from old where t.run_id = old.run_id and t.position = old.position and t.item = old.item and t.status = old.was

@@ -41,7 +41,7 @@ begin
   select count(*) into _count from back;
 
   for _poisoned in
-    select distinct t.run_id, s.name, t.losses, coalesce(s.spec->>'step', s.name) as step, t.failures
+    select distinct t.run_id, s.name, t.losses, coalesce(s.step, s.name) as step, t.failures
     from (select * from goalpost.handouts where worker = _worker) h
     cross join lateral goalpost.read_handout(h.run_ids, h.positions, h.items, h.deliveries) e
     cross join lateral (
@@ -49,7 +49,7 @@ begin
       where run_id = e.run_id and position = e.position and item = e.item
         and status = 'ready' and losses > _max_losses offset 0) t
     cross join lateral (
-      select name, spec from goalpost.steps
+      select name, step from goalpost.steps
       where definition_id = t.definition_id and position = t.position offset 0) s
   loop
     perform goalpost.stop_run(_poisoned.run_id, 'failed', json_build_object('code', 'POISON', 'message',

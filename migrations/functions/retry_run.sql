@@ -19,10 +19,10 @@ begin
   end if;
   _definition := goalpost.copy_definition(_definition, _new);
 
-  insert into goalpost.tasks (run_id, position, item, definition_id, status, deps_left, failures, started_at,
-    finished_at, output)
+  insert into goalpost.tasks (run_id, position, item, definition_id, status, deps_left, delivery,
+    started_at, finished_at, output)
   select _new, t.position, t.item, _definition, case when t.status = 'completed' then 'completed' else 'waiting' end,
-    case when t.status = 'completed' then 0 else greatest(1, s.dependencies) end, 0,
+    case when t.status = 'completed' then 0 else greatest(1, s.dependencies) end, t.delivery,
     case when t.status = 'completed' then t.started_at end, case when t.status = 'completed' then t.finished_at end,
     t.output
   from goalpost.tasks t join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
@@ -34,19 +34,13 @@ begin
   where c.run_id = _old;
 
   -- What still has to be waited for is what was not carried over.
-  with left_over as (
-    select t.position, (select count(*) from goalpost.edges e
+  with left_over as materialized (
+    select t.run_id, t.position, -1 as item, (select count(*) from goalpost.edges e
       join goalpost.tasks d on d.run_id = _new and d.position = e.src and d.item = -1 and d.status <> 'completed'
       where e.definition_id = _definition and e.dst = t.position)::int as n
-    from goalpost.tasks t where t.run_id = _new and t.status = 'waiting'),
-  opened as (
-    update goalpost.tasks t set deps_left = l.n, status = case when l.n = 0 then 'ready' else 'waiting' end
-    from left_over l where t.run_id = _new and t.position = l.position
-    returning t.position, t.item, t.status)
-  insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
-  select coalesce(s.lane, r.lane), r.prio, r.key, s.rank, _new, o.position, o.item
-  from opened o join goalpost.runs r on r.id = _new
-  join goalpost.steps s on s.definition_id = _definition and s.position = o.position
-  where o.status = 'ready';
+    from goalpost.tasks t where t.run_id = _new and t.status = 'waiting')
+  update goalpost.tasks t set deps_left = l.n, status = case when l.n = 0 then 'ready' else 'waiting' end
+  from left_over l where t.run_id = l.run_id and t.position = l.position and t.item = l.item;
+  perform goalpost.queue_ready(_new);
   return true;
 end $$;

@@ -1,12 +1,12 @@
 -- Stores what ctx.once made, for tasks that this worker still holds; returns the ordinals of those it lost.
--- _marks: see read_reports; the word is the key, the payload the value.
-create or replace function goalpost.save_checkpoints(_worker uuid, _marks json) returns json language plpgsql as $$
+-- _marks: see read_reports; the word is the key.
+create or replace function goalpost.save_checkpoints(_worker uuid, _marks json, _values json) returns json language plpgsql as $$
 declare
   _stale json;
 begin
   with mark as (
     select r.ord, r.run_id, r.position, r.item, r.outcome as key, r.payload as value, t.held
-    from goalpost.read_reports(_marks) r
+    from goalpost.read_reports(_marks, _values, null) r
     left join lateral (
       select true as held from goalpost.tasks
       where run_id = r.run_id and position = r.position and item = r.item

@@ -5,7 +5,8 @@
 --   retry:     payload is the error; the task is ready again after the delay
 --   failed:    payload is the error; the run fails with it
 --   released:  the task was not carried through (its worker stops, or lacks the code): ready again after the delay
-create or replace function goalpost.settle(_worker uuid, _reports json, out refused json, out over uuid[])
+create or replace function goalpost.settle(
+  _worker uuid, _reports json, _payloads json, _shapes json, out refused json, out over uuid[])
 language plpgsql as $$
 declare
   _settled     bigint[];
@@ -17,7 +18,7 @@ declare
   _grown       record;
 begin
   with report as materialized (
-    select r.*, 'running' as was, _worker as worker from goalpost.read_reports(_reports) r),
+    select r.*, 'running' as was, _worker as worker from goalpost.read_reports(_reports, _payloads, _shapes) r),
   settled as (
     update goalpost.tasks t set
       status = case when r.outcome in ('completed', 'failed') then r.outcome else 'ready' end,
@@ -38,7 +39,7 @@ begin
   if _grows then
     for _grown in
       select r.run_id, r.shape, u.definition_id
-      from goalpost.read_reports(_reports) r
+      from goalpost.read_reports(_reports, _payloads, _shapes) r
       cross join lateral (select definition_id from goalpost.runs where id = r.run_id offset 0) u
       where r.shape is not null and r.ord = any(_settled)
     loop
@@ -48,16 +49,16 @@ begin
 
   over := goalpost.advance(_runs, _positions, _definitions);
   if _other then
-    over := over || goalpost.settle_failures(_worker, _reports, _settled);
+    over := over || goalpost.settle_failures(_worker, _reports, _payloads, _settled);
   end if;
 
-  if json_array_length(_reports->'h') > coalesce(cardinality(_settled), 0) then
+  if json_array_length(_reports) > coalesce(cardinality(_settled), 0) then
     select json_agg(json_build_array(r.ord - 1, coalesce(t.status, 'lost')))
         filter (where t.run_id is null or t.status = 'cancelled' or t.worker is distinct from _worker
           or t.delivery <> r.delivery),
       over || coalesce(array_agg(r.run_id) filter (where u.finished_at is not null), '{}')
     into refused, over
-    from goalpost.read_reports(_reports) r
+    from goalpost.read_reports(_reports, _payloads, _shapes) r
     left join lateral (select finished_at from goalpost.runs where id = r.run_id offset 0) u on true
     left join lateral (
       select run_id, status, worker, delivery from goalpost.tasks

@@ -1,5 +1,5 @@
 -- The part of settling that keeps history and sends tasks round again; returns the runs that failed.
-create or replace function goalpost.settle_failures(_worker uuid, _reports json, _settled bigint[])
+create or replace function goalpost.settle_failures(_worker uuid, _reports json, _payloads json, _settled bigint[])
 returns uuid[] language plpgsql as $$
 declare
   _failed record;
@@ -7,7 +7,7 @@ declare
 begin
   insert into goalpost.attempts (run_id, position, item, delivery, outcome, error, worker, started_at, finished_at)
   select r.run_id, r.position, r.item, r.delivery, 'failed', r.payload, _worker, t.started_at, goalpost.now()
-  from goalpost.read_reports(_reports) r
+  from goalpost.read_reports(_reports, _payloads, null) r
   cross join lateral (
     select started_at from goalpost.tasks
     where run_id = r.run_id and position = r.position and item = r.item offset 0) t
@@ -16,7 +16,7 @@ begin
   insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
   select '@', 0, extract(epoch from goalpost.now()) + r.delay_ms / 1000, s.rank, r.run_id, r.position, r.item,
     coalesce(s.lane, u.lane)
-  from goalpost.read_reports(_reports) r
+  from goalpost.read_reports(_reports, _payloads, null) r
   cross join lateral (select definition_id, lane from goalpost.runs where id = r.run_id offset 0) u
   cross join lateral (
     select rank, lane from goalpost.steps
@@ -25,7 +25,7 @@ begin
 
   for _failed in
     select distinct on (r.run_id) r.run_id, r.payload as error
-    from goalpost.read_reports(_reports) r
+    from goalpost.read_reports(_reports, _payloads, null) r
     where r.ord = any(_settled) and r.outcome = 'failed' order by r.run_id, r.ord
   loop
     if goalpost.stop_run(_failed.run_id, 'failed', _failed.error) then

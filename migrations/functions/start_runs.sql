@@ -1,24 +1,24 @@
 -- Stores runs and makes their first tasks ready. A run that is there already is left alone.
--- _starts: { "h": [[id, definition id or null, workflow, source, execution, lane, prio, owner, parent run, parent position,
---   root run, idempotency key, input hash, max parallel, deadline ms, labels], …], "p": [input, …],
---   "s": [{ settings, shape } or null, …] or absent }
+-- _starts: [[id, definition id or null, workflow, source, execution, lane, prio, owner, parent run, parent position,
+--   root run, idempotency key, input hash, max parallel, deadline ms, labels], …]; _inputs: [input, …];
+-- _plans: null, or for each start null or [settings, shape].
 -- A run without a definition id brings its shape and gets a private definition.
-create or replace function goalpost.start_runs(_starts json) returns void language plpgsql as $$
+create or replace function goalpost.start_runs(_starts json, _inputs json, _plans json) returns void language plpgsql as $$
 declare
   _start record;
 begin
   for _start in
-    select (r.h->>0)::uuid as id, r.h->>2 as name, r.s->'shape' as shape
-    from rows from (json_array_elements(_starts->'h'), json_array_elements(_starts->'s')) r(h, s)
+    select (r.h->>0)::uuid as id, r.h->>2 as name, goalpost.json_items(r.s) as plan
+    from rows from (json_array_elements(_starts), json_array_elements(_plans)) r(h, s)
     where r.h->>1 is null
   loop
-    perform goalpost.add_private_definition(_start.id, _start.name, _start.shape);
+    perform goalpost.add_private_definition(_start.id, _start.name, _start.plan[2]);
   end loop;
 
   with start as materialized (
-    select r.h::jsonb as v, r.p, r.s
-    from rows from (json_array_elements(_starts->'h'), json_array_elements(_starts->'p'),
-      json_array_elements(_starts->'s')) r(h, p, s)),
+    select r.h::jsonb as v, r.p, goalpost.json_items(r.s) as plan
+    from rows from (json_array_elements(_starts), json_array_elements(_inputs),
+      json_array_elements(_plans)) r(h, p, s)),
   stored as (
     insert into goalpost.runs (id, definition_id, workflow, source, status, execution, lane, prio, key, owner,
       parent_run_id, parent_position, root_run_id, idempotency_key, input_hash, max_parallel,
@@ -28,7 +28,7 @@ begin
       v->>2, v->>3, 'running', v->>4, v->>5, (v->>6)::int,
       extract(epoch from goalpost.now()), (v->>7)::uuid, (v->>8)::uuid, (v->>9)::int, (v->>10)::uuid,
       v->>11, v->>12, (v->>13)::int, goalpost.now() + make_interval(secs => (v->>14)::double precision / 1000),
-      nullif(v->15, 'null'), p, s->'settings', goalpost.now()
+      nullif(v->15, 'null'), p, plan[1], goalpost.now()
     from start
     on conflict do nothing
     returning id, definition_id, lane, prio, key, deadline_at),

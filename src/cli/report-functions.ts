@@ -159,7 +159,8 @@ function nameOfFunction(before: string): string | undefined {
     return expression[1];
   }
   const name = /(?:[\w$#]+|\[[^[\]]+\])$/.exec(before)?.[0];
-  return name === undefined || NO_NAMES.has(name) ? undefined : name;
+  const isClass = /\bextends\s+[\w$.]+$/.test(before);
+  return name === undefined || isClass || NO_NAMES.has(name) ? undefined : name;
 }
 
 function pythonFunctions(lines: readonly ScannedLine[]): FoundFunction[] {
@@ -172,11 +173,12 @@ function pythonFunctions(lines: readonly ScannedLine[]): FoundFunction[] {
     }
   };
   let brackets = 0;
-  for (const [index, { code }] of lines.entries()) {
-    if (code.trim() === "") {
+  for (const [index, { code, kind }] of lines.entries()) {
+    if (kind !== "code") {
       continue;
     }
-    if (brackets === 0) {
+    // A line in the middle of a string has no indentation.
+    if (brackets === 0 && code.trim() !== "") {
       const indent = code.length - code.trimStart().length;
       close(indent);
       const name = /^\s*(?:async\s+)?def\s+(\w+)/.exec(code)?.[1];

@@ -43,6 +43,17 @@ const RECORD = "\u001e";
 const FIELD = "\u001f";
 const FORMAT = "%x1e%h%x1f%aI%x1f%aN%x1f%s";
 
+/** Whatever the user's own settings are. */
+const SETTINGS = ["core.quotePath=false", "core.fsmonitor=false", "log.showSignature=false"];
+const LOG_OPTIONS = [
+  `--max-count=${MAX_COMMITS}`,
+  `--format=${FORMAT}`,
+  "--name-only",
+  "--no-renames",
+  "--no-follow",
+  "--relative",
+];
+
 /** Asks git for the history of a folder. That there is none is an answer, not an error. */
 export async function readHistory(folder: string, signal: AbortSignal): Promise<History> {
   let log: string;
@@ -75,27 +86,8 @@ export async function readHistory(folder: string, signal: AbortSignal): Promise<
 async function git(folder: string, signal: AbortSignal): Promise<string> {
   // In a git hook these variables name another repository than the folder's.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("GIT_")));
-  const args = [
-    ...[
-      "-C",
-      folder,
-      "-c",
-      "core.quotePath=false",
-      "-c",
-      "core.fsmonitor=false",
-      "-c",
-      "log.showSignature=false",
-    ],
-    ...[
-      "log",
-      `--max-count=${MAX_COMMITS}`,
-      `--format=${FORMAT}`,
-      "--name-only",
-      "--no-renames",
-      "--relative",
-    ],
-    ...["--", "."],
-  ];
+  const settings = SETTINGS.flatMap((setting) => ["-c", setting]);
+  const args = ["-C", folder, ...settings, "log", ...LOG_OPTIONS, "--", "."];
   const { stdout } = await promisify(execFile)("git", args, {
     env: { ...env, LC_ALL: "C" },
     timeout: GIT_TIMEOUT_MS,

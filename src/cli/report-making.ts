@@ -24,7 +24,7 @@ export function howItWasMade(parts: ReportParts, facts: PageFacts): string[] {
     "## How this report was made",
     `goalpost ${facts.version} took the goal apart into these tasks and ran them side by side where nothing had to wait: ` +
       `up to ${peakOf(times)} at once, ${formatDuration(all.tookMs)} from the first start to the last end. ` +
-      "Tasks that ran at once shared one process, so each took longer than it would have alone.",
+      "Tasks that run at once in one process take turns, so each takes longer than it would alone.",
     `\`\`\`mermaid\n${renderMermaid(tasks, { note: took })}\n\`\`\``,
     table(
       [

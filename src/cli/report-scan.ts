@@ -112,7 +112,8 @@ class Scanner {
       if (this.#syntax.spacedComments && at > 0 && !/\s/.test(text[at - 1] ?? "")) {
         return this.#keep(mark, after);
       }
-      this.#skip(text.slice(at), { comment: true });
+      this.#skip(mark, { comment: true, mark: true });
+      this.#skip(text.slice(after), { comment: true });
       return text.length;
     }
     const block = this.#syntax.blockComments?.find(([begin]) => begin === mark);

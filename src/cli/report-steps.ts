@@ -71,7 +71,7 @@ export const reportSteps: StepMap = {
   report: defineStep({
     description: "Writes the report as Markdown",
     args: output<ReportParts>(),
-    execute: (parts, ctx) => timed(() => writeReport(parts, ctx.runId)),
+    execute: (parts, ctx) => writeReport(parts, ctx.runId),
   }),
 };
 

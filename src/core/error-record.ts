@@ -15,6 +15,8 @@ export interface ErrorRecord {
   readonly name?: string;
   readonly stack?: string;
   readonly details?: Readonly<Record<string, unknown>>;
+  /** Only where it is not what the code says. */
+  readonly retryable?: boolean;
   /** The task that failed, when the error ended a run. */
   readonly task?: FailedTask | null;
 }
@@ -24,7 +26,12 @@ const STACK_LINES = 12;
 /** What is kept of anything thrown. An error that is not ours gets `code` (default STEP_FAILED). */
 export function toErrorRecord(error: unknown, code: ErrorCode = "STEP_FAILED"): ErrorRecord {
   if (isGoalpostError(error)) {
-    return { code: error.code, message: error.message, ...(error.details && { details: error.details }) };
+    return {
+      code: error.code,
+      message: error.message,
+      ...(error.details && { details: error.details }),
+      ...(!error.retryable && { retryable: false }),
+    };
   }
   if (error instanceof Error) {
     const stack = error.stack?.split("\n").slice(0, STACK_LINES).join("\n");
@@ -46,11 +53,11 @@ export function fromErrorRecord(record: ErrorRecord): GoalpostError {
   if (record.code === "INVALID_GRAPH" && Array.isArray(record.details?.issues)) {
     return new InvalidGraphError(record.details.issues as GraphIssue[]);
   }
-  const error = new GoalpostError(
-    record.code,
-    record.message,
-    record.details ? { details: record.details } : {},
-  );
+  const { details, retryable } = record;
+  const error = new GoalpostError(record.code, record.message, {
+    ...(details && { details }),
+    ...(retryable !== undefined && { retryable }),
+  });
   if (record.stack) {
     error.stack = record.stack;
   }

@@ -60,17 +60,18 @@ export function existing(position: number): number {
 
 /** A shape as the database functions take it. */
 export function shapeToRows(shape: Shape): Json {
-  return {
-    steps: shape.nodes.map((node) => [
-      node.name,
-      node.kind,
-      node.dependencies,
-      -node.rank,
+  return [
+    shape.nodes.map(({ name, kind, dependencies, rank, spec }) => [
+      name,
+      kind,
+      dependencies,
+      -rank,
       null,
-      node.spec as Json,
+      spec.step ?? null,
     ]),
-    edges: shape.edges.map((edge) => [edge.src, edge.dst, edge.reason, edge.optional]),
-  };
+    shape.nodes.map((node) => node.spec as Json),
+    shape.edges.map((edge) => [edge.src, edge.dst, edge.reason, edge.optional]),
+  ];
 }
 
 /**

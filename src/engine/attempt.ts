@@ -87,9 +87,11 @@ function makeCall(options: AttemptOptions): TaskCall {
 }
 
 function makeOnce(options: AttemptOptions, signal: AbortSignal): TaskCall["once"] {
-  const stored = new Map(Object.entries(options.task.checkpoints));
-  const underWay = new Map<string, Promise<Json>>();
-  const remember = async (key: string, fn: () => unknown): Promise<Json> => {
+  const stored = new Map(
+    Object.entries(options.task.checkpoints).map(([key, value]) => [key, JSON.stringify(value)]),
+  );
+  const underWay = new Map<string, Promise<string>>();
+  const remember = async (key: string, fn: () => unknown): Promise<string> => {
     const text = toJson(await fn(), `ctx.once("${key}") of step "${stepOf(options.node)}" was given`);
     checkSize(text, options);
     signal.throwIfAborted();
@@ -100,19 +102,21 @@ function makeOnce(options: AttemptOptions, signal: AbortSignal): TaskCall["once"
         `ctx.once("${key}") came too late: the task is no longer this worker's`,
       );
     }
-    return JSON.parse(text) as Json;
+    return text;
   };
   return async (key, fn) => {
     signal.throwIfAborted();
-    if (stored.has(key)) {
-      return structuredClone(stored.get(key)) as Json;
+    const known = stored.get(key);
+    if (known !== undefined) {
+      return JSON.parse(known) as Json;
     }
     const promise = underWay.get(key) ?? remember(key, fn);
     underWay.set(key, promise);
     try {
-      const value = await promise;
-      stored.set(key, value);
-      return value;
+      const text = await promise;
+      stored.set(key, text);
+      // Parsed for every caller: what one changes is not what another is given.
+      return JSON.parse(text) as Json;
     } finally {
       underWay.delete(key);
     }
@@ -154,10 +158,20 @@ function fail(options: AttemptOptions, error: unknown): Report {
   return {
     task: options.task,
     outcome: again ? "retry" : "failed",
-    payload: JSON.stringify(record),
+    payload: toText(record),
     delayMs: again ? delayAfter(error, () => retryDelayMs(retry, attempt, Math.random())) : 0,
     shape: null,
   };
+}
+
+/** An error is stored whatever its details hold: what JSON cannot is left out. */
+function toText(record: ErrorRecord): string {
+  try {
+    return toJson(record, "the error is");
+  } catch {
+    const { details: _, ...rest } = record;
+    return JSON.stringify(rest);
+  }
 }
 
 function delayAfter(error: unknown, otherwise: () => number): number {

@@ -138,14 +138,14 @@ export interface BatchRow {
   readonly shape: string | null;
 }
 
-/** A batch as goalpost.read_reports and goalpost.start_runs take it; null if there is nothing in it. */
-export function encodeBatch(rows: readonly BatchRow[]): string | null {
+/** The parallel arrays of a batch as goalpost.exchange takes them: heads, payloads, shapes; null for none. */
+export function encodeBatch(rows: readonly BatchRow[]): [string | null, string | null, string | null] {
   if (rows.length === 0) {
-    return null;
+    return [null, null, null];
   }
   const list = (pick: (row: BatchRow) => string): string => `[${rows.map(pick).join(",")}]`;
-  const shapes = rows.some((row) => row.shape !== null) ? `,"s":${list((row) => row.shape ?? "null")}` : "";
-  return `{"h":${list((row) => row.head)},"p":${list((row) => row.payload)}${shapes}}`;
+  const shapes = rows.some((row) => row.shape !== null) ? list((row) => row.shape ?? "null") : null;
+  return [list((row) => row.head), list((row) => row.payload), shapes];
 }
 
 /** A run as an element of _starts. Smaller priorities are claimed first, hence the sign. */
@@ -169,9 +169,7 @@ export function encodeStart(row: StartRow): BatchRow {
     row.labels,
   ]);
   const planned = row.shape !== null || row.settings !== null;
-  const shape = planned
-    ? `{"settings":${JSON.stringify(row.settings)},"shape":${row.shape ?? "null"}}`
-    : null;
+  const shape = planned ? `[${JSON.stringify(row.settings)},${row.shape ?? "null"}]` : null;
   return { head, payload: row.input, shape };
 }
 

@@ -1,20 +1,13 @@
 import type { Clock } from "../core/clock.ts";
 import type { Driver } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
-import type { Json } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
 import { carryOut } from "./attempt.ts";
 import type { FindCode } from "./code.ts";
-import { DefinitionCache, type RunDefinition } from "./definitions.ts";
+import { DefinitionCache } from "./definitions.ts";
 import { Exchange } from "./exchange.ts";
-import {
-  type ClaimedTask,
-  type FinishedRun,
-  type Reply,
-  type Report,
-  type StartRow,
-  valueKey,
-} from "./protocol.ts";
+import { type PreparedTask, prepareTasks } from "./prepare-tasks.ts";
+import type { ClaimedTask, FinishedRun, Reply, Report, StartRow } from "./protocol.ts";
 
 /** How often an idle worker looks, and says that it lives. */
 export const POLL_MS = 500;
@@ -63,6 +56,7 @@ export class Worker {
   #claiming = false;
   #started = false;
   #stopping = false;
+  #begun = 0;
   #beatDue = true;
   #cancelPoll: (() => void) | undefined;
   #cancelBeat: (() => void) | undefined;
@@ -73,7 +67,7 @@ export class Worker {
     this.#exchange = new Exchange({
       ...options,
       worker: options.id,
-      room: () => (this.#claiming ? options.concurrency - this.#running.size : 0),
+      room: () => this.#takeRoom(),
       deliver: (reply, seq) => this.#deliver(reply, seq),
       beat: () => this.#takeBeat(),
     });
@@ -88,20 +82,29 @@ export class Worker {
 
   /** Looks once, carries out what it was given, and returns how many tasks that were. For tests and scripts. */
   async tick(): Promise<number> {
+    if (this.#stopping) {
+      throw new GoalpostError("CLOSED", "this client is closed; open another one with Goalpost.open()");
+    }
     if (this.#started) {
       throw new GoalpostError(
         "INVALID_STATE",
         "tick() drives a worker that was not started; this one runs by itself",
       );
     }
+    const before = this.#begun;
     this.#claiming = true;
     this.#exchange.poll();
     await this.#exchange.drained();
-    this.#claiming = false;
-    const claimed = [...this.#running];
-    await Promise.all(claimed.map((task) => task.done));
+    await this.#quiet();
     await this.#exchange.drained();
-    return claimed.length;
+    return this.#begun - before;
+  }
+
+  /** How many tasks the next call may hand out. A tick is one call: what its tasks make ready is the next one's. */
+  #takeRoom(): number {
+    const room = this.#claiming ? this.#options.concurrency - this.#running.size : 0;
+    this.#claiming &&= this.#started;
+    return room;
   }
 
   /** Stores a run; its tasks come back to this worker at once if it serves their lane. */
@@ -184,8 +187,14 @@ export class Worker {
       this.abortRun(run.id, new GoalpostError("CANCELLED", `run ${run.id} is ${run.status}`));
       this.#options.onFinished(run);
     }
-    const known = reply.tasks.every((task) => this.#definitions.peek(task.definitionId, task.position));
-    if (known) {
+    if (this.#stopping) {
+      for (const task of reply.tasks) {
+        this.#settle(released(task), seq);
+      }
+      return;
+    }
+    this.#begun += reply.tasks.length;
+    if (reply.tasks.every((task) => this.#definitions.peek(task.definitionId, task.position))) {
       this.#beginAll(reply, seq);
     } else {
       this.#loadAndBegin(reply, seq);
@@ -193,27 +202,23 @@ export class Worker {
     this.#pollWhenDue(reply.dueInMs);
   }
 
-  /** Keeps the slots of tasks whose definitions are being loaded. */
+  /** Definitions that are not in memory are loaded first; the tasks keep their slots meanwhile. */
   #loadAndBegin(reply: Reply, seq: number): void {
-    const abort = new AbortController();
-    const loading = this.#definitions.load(reply.tasks).then(
-      () => this.#beginAll(reply, seq),
-      (error: unknown) => {
+    const loaded = this.#definitions.load(reply.tasks).then(
+      () => prepareTasks(reply, this.#definitions),
+      (error: unknown): ReadonlyMap<ClaimedTask, PreparedTask> => {
         this.#options.logger.error(
           { error: String(error) },
           "definitions could not be loaded; the tasks are put back",
         );
-        for (const task of reply.tasks) {
-          this.#settle(released(task), seq);
-        }
+        return new Map();
       },
     );
-    this.#track({ runId: "", abort, work: loading });
-  }
-
-  #track({ runId, abort, work }: { runId: string; abort: AbortController; work: Promise<void> }): void {
-    const running: Running = { runId, abort, done: work.finally(() => this.#running.delete(running)) };
-    this.#running.add(running);
+    for (const task of reply.tasks) {
+      const abort = new AbortController();
+      const work = loaded.then((prepared) => this.#carryOut(prepared.get(task), { task, abort, seq }));
+      this.#track({ runId: task.runId, abort, work });
+    }
   }
 
   /**
@@ -221,74 +226,42 @@ export class Worker {
    * results of the first are on their way: database and functions then work at the same time, not in turns.
    */
   #beginAll(reply: Reply, seq: number): void {
-    if (this.#stopping) {
-      for (const task of reply.tasks) {
-        this.#settle(released(task), seq);
-      }
-      return;
-    }
-    const given = new Set<string>();
+    const prepared = prepareTasks(reply, this.#definitions);
     const half = Math.ceil(reply.tasks.length / 2);
-    if (half < PIPELINE_FROM) {
-      this.#begin(reply, { seq, given, tasks: reply.tasks });
-      return;
-    }
-    this.#begin(reply, { seq, given, tasks: reply.tasks.slice(0, half) });
     const later = new Promise<void>((resolve) => {
       // After the immediate that sends the first half's results.
       setImmediate(() => setImmediate(resolve));
     });
-    for (const task of reply.tasks.slice(half)) {
-      this.#begin(reply, { seq, given, tasks: [task], after: later });
+    for (const [index, task] of reply.tasks.entries()) {
+      const abort = new AbortController();
+      const begin = (): Promise<void> => this.#carryOut(prepared.get(task), { task, abort, seq });
+      const work = half >= PIPELINE_FROM && index >= half ? later.then(begin) : begin();
+      this.#track({ runId: task.runId, abort, work });
     }
   }
 
-  #begin(
-    reply: Reply,
-    {
-      seq,
-      given,
-      tasks,
-      after,
-    }: { seq: number; given: Set<string>; tasks: readonly ClaimedTask[]; after?: Promise<void> },
-  ): void {
-    for (const task of tasks) {
-      const definition = this.#definitions.peek(task.definitionId, task.position);
-      const run = reply.runs.get(task.runId);
-      if (definition && run) {
-        const abort = new AbortController();
-        const inputs = gatherInputs(task, { definition, values: reply.values, given });
-        const work = (): Promise<void> => this.#carryOut({ task, definition, run, inputs, abort, seq });
-        this.#track({ runId: task.runId, abort, work: after ? after.then(work) : work() });
-      }
-    }
+  #track({ runId, abort, work }: { runId: string; abort: AbortController; work: Promise<void> }): void {
+    const running: Running = { runId, abort, done: work.finally(() => this.#running.delete(running)) };
+    this.#running.add(running);
   }
 
-  async #carryOut(given: {
-    readonly task: ClaimedTask;
-    readonly definition: RunDefinition;
-    readonly run: NonNullable<ReturnType<Reply["runs"]["get"]>>;
-    readonly inputs: Readonly<Record<string, Json>>;
-    readonly abort: AbortController;
-    readonly seq: number;
-  }): Promise<void> {
-    const { task, definition, run, inputs, abort } = given;
-    const node = definition.node(task.position);
-    const code = this.#options.findCode(run, definition, node);
-    if (!code) {
+  async #carryOut(
+    prepared: PreparedTask | undefined,
+    { task, abort, seq }: { task: ClaimedTask; abort: AbortController; seq: number },
+  ): Promise<void> {
+    const code = prepared && this.#options.findCode(prepared.run, prepared.definition, prepared.node);
+    if (!prepared || !code) {
       const delayMs = Math.min(UNKNOWN_CODE_MS.most, UNKNOWN_CODE_MS.first * 2 ** (task.delivery - 1));
       this.#options.logger.warn(
-        { workflow: run.workflow, step: node.name, delayMs },
+        { workflow: prepared?.run.workflow, step: prepared?.node.name, delayMs },
         "no code for this step here",
       );
-      this.#settle({ ...released(task), delayMs }, given.seq);
+      this.#settle({ ...released(task), delayMs }, seq);
       return;
     }
     const report = await carryOut({
+      ...prepared,
       task,
-      run,
-      node,
-      inputs,
       code,
       abort,
       clock: this.#options.clock,
@@ -296,7 +269,7 @@ export class Worker {
       maxOutputBytes: this.#options.maxOutputBytes,
       mark: (key, value) => this.#exchange.mark(task, key, value),
     });
-    this.#settle(report ?? released(task), given.seq);
+    this.#settle(report ?? released(task), seq);
   }
 
   /** Hands a report in. It waits for no answer: the slot is free as soon as the report is on its way. */
@@ -339,21 +312,4 @@ export class Worker {
 
 function released(task: ClaimedTask): Report {
   return { task, outcome: "released", payload: "null", delayMs: 0, shape: null };
-}
-
-/** The outputs of a task's dependencies by name. A second reader of an output gets a copy: steps may change theirs. */
-function gatherInputs(
-  task: ClaimedTask,
-  from: { definition: RunDefinition; values: ReadonlyMap<string, Json>; given: Set<string> },
-): Record<string, Json> {
-  const inputs: Record<string, Json> = {};
-  for (const node of from.definition.inputsOf(task.position)) {
-    const key = valueKey(task.runId, node.position);
-    const value = from.values.get(key);
-    if (value !== undefined) {
-      inputs[node.name] = from.given.has(key) ? structuredClone(value) : value;
-      from.given.add(key);
-    }
-  }
-  return inputs;
 }

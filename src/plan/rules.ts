@@ -1,4 +1,4 @@
-import { GoalpostError } from "../core/errors.ts";
+import { GoalpostError, isGoalpostError } from "../core/errors.ts";
 import type { DecomposeContext, Decomposer, Goal, TaskGraph, TaskSpec } from "../core/goal.ts";
 import { isObject } from "../core/json.ts";
 import { findRefs } from "./refs.ts";
@@ -108,6 +108,9 @@ async function build(candidate: Rule, make: () => RuleResult): Promise<unknown> 
   try {
     return await make();
   } catch (error) {
+    if (isGoalpostError(error)) {
+      throw error;
+    }
     const message = error instanceof Error ? error.message : String(error);
     throw new GoalpostError("DECOMPOSER_FAILED", `rule "${candidate.label}" threw: ${message}`, {
       cause: error,

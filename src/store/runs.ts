@@ -222,7 +222,7 @@ function toTask(row: TaskRow, dependsOn: readonly string[], history: readonly Hi
     parent: spec.parent ?? null,
     depth: spec.depth ?? 1,
     dependsOn,
-    attempts: holds || row.delivery === 0 ? 0 : row.failures + (row.status === "failed" ? 0 : 1),
+    attempts: holds || row.started_at === null ? 0 : row.failures + (row.status === "failed" ? 0 : 1),
     startedAt: row.started_at,
     finishedAt: row.finished_at,
     output: parse(row.output),
@@ -319,6 +319,21 @@ export async function adoptRun(
 ): Promise<boolean> {
   const [row] = await db.query<{ adopted: boolean }>(ADOPT_RUN, [id, by.worker, by.lane]);
   return row?.adopted ?? false;
+}
+
+const PAUSE_RUN = "select goalpost.pause_run($1::uuid) as changed";
+const RESUME_RUN = "select goalpost.resume_run($1::uuid) as changed";
+
+/** Pauses a running run; false if it is not running. */
+export async function pauseRun(db: Queryable, id: string): Promise<boolean> {
+  const [row] = await db.query<{ changed: boolean }>(PAUSE_RUN, [id]);
+  return row?.changed ?? false;
+}
+
+/** Lets a paused run go on; false if it is not paused. */
+export async function resumeRun(db: Queryable, id: string): Promise<boolean> {
+  const [row] = await db.query<{ changed: boolean }>(RESUME_RUN, [id]);
+  return row?.changed ?? false;
 }
 
 const RETRY_RUN = "select goalpost.retry_run($1::uuid, $2::uuid, $3::uuid, $4) as retried";
