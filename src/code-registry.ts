@@ -28,7 +28,10 @@ export class CodeRegistry {
   /** Adds an app's code. @throws INVALID_INPUT if another function has the name already */
   register(app: App): void {
     for (const [name, step] of Object.entries(app.steps ?? {})) {
-      refuseOther("step", name, { known: this.#steps[name], given: step });
+      refuseOther("step", name, {
+        known: Object.hasOwn(this.#steps, name) ? this.#steps[name] : undefined,
+        given: step,
+      });
     }
     for (const workflow of app.workflows ?? []) {
       refuseOther("workflow", workflow.name, { known: this.#workflows.get(workflow.name), given: workflow });
@@ -77,7 +80,7 @@ export class CodeRegistry {
     if (bound && "goal" in bound) {
       return plannedCode(bound.goal, definition, node);
     }
-    if (run.workflow === GOAL_WORKFLOW && run.settings !== null) {
+    if (run.source === "planned") {
       return plannedCode(this.goalCode(undefined, undefined), definition, node);
     }
     const workflow = bound?.workflow ?? this.#workflows.get(run.workflow);

@@ -71,6 +71,8 @@ interface GoalStart {
 /** Starts, plans and resumes the runs of goals. */
 export class GoalRuns {
   readonly #o: GoalRunsOptions;
+  readonly #pending = new Set<() => void>();
+  #closed = false;
 
   constructor(options: GoalRunsOptions) {
     this.#o = options;
@@ -148,6 +150,7 @@ export class GoalRuns {
       ),
     );
     try {
+      signal.throwIfAborted();
       const asked = askDecomposer(code, { goal, limits, signal, log: this.#o.logger });
       const tasks = await rejectOnAbort(asked, signal);
       const graph = await validate(tasks, { steps: steps ? code.steps : stepsIfAny(code), limits });
@@ -198,13 +201,30 @@ export class GoalRuns {
       return;
     }
     this.#o.logger.info({ runId: run.id }, "the run's owner is alive; waiting for it");
-    this.#o.clock.timer(OWNER_LOOK_MS, () => {
-      getRun(driver, run.id)
+    this.#takeOverLater(run);
+  }
+
+  #takeOverLater(run: RunSummary): void {
+    const cancel = this.#o.clock.timer(OWNER_LOOK_MS, () => {
+      this.#pending.delete(cancel);
+      getRun(this.#o.driver, run.id)
         .then((now) => (now.finishedAt === null ? this.#takeOver(now) : undefined))
-        .catch((error: unknown) =>
-          this.#o.logger.warn({ error: String(error) }, "could not take the run over"),
-        );
+        .catch((error: unknown) => {
+          this.#o.logger.warn({ error: String(error) }, "could not take the run over; trying again");
+          if (!this.#closed) {
+            this.#takeOverLater(run);
+          }
+        });
     });
+    this.#pending.add(cancel);
+  }
+
+  /** Stops looking after runs of other owners. */
+  close(): void {
+    this.#closed = true;
+    for (const cancel of this.#pending) {
+      cancel();
+    }
   }
 
   #handle(runId: string, resumed: GoalHandle["resumed"]): GoalHandle {
@@ -243,7 +263,6 @@ function stepsIfAny(code: GoalCode): StepMap | undefined {
 function rejectOnAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason);
-    signal.throwIfAborted();
     signal.addEventListener("abort", abort, { once: true });
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });

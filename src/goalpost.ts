@@ -93,6 +93,7 @@ export class Goalpost implements AsyncDisposable {
   readonly #goals: GoalRuns;
   readonly #workflows: WorkflowRuns;
   #sweeper: Sweeper | undefined;
+  #unlisten: (() => Promise<void>) | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(parts: Parts) {
@@ -135,12 +136,13 @@ export class Goalpost implements AsyncDisposable {
     check(workers.maxOutputBytes, { what: "workers.maxOutputBytes", least: 1, whole: true });
     const logger = options.logger ?? stderrLogger;
     const { driver, exclusive } = await openDriver(options.database ?? databaseFromEnvironment(), logger);
+    let gp: Goalpost | undefined;
     try {
       await migrate(driver);
       if (exclusive) {
         await takeAllForLost(driver);
       }
-      const gp = new Goalpost({
+      gp = new Goalpost({
         driver,
         logger,
         clock: options.clock ?? systemClock,
@@ -154,7 +156,7 @@ export class Goalpost implements AsyncDisposable {
       }
       return gp;
     } catch (error) {
-      await driver.close();
+      await (gp ? gp.close({ graceMs: 0 }) : driver.close());
       throw error;
     }
   }
@@ -172,10 +174,16 @@ export class Goalpost implements AsyncDisposable {
   ): Promise<RunResult<O>> {
     options.signal?.throwIfAborted();
     const runId = newId();
-    const ended = this.#watch.wait(runId);
+    const stopWaiting = new AbortController();
+    const ended = this.#watch.wait(runId, { signal: stopWaiting.signal });
     // The start may fail first; then nobody looks at the waiting.
     ended.catch(() => undefined);
-    await this.#workflows.start(workflow, input, { ...options, runId });
+    try {
+      await this.#workflows.start(workflow, input, { ...options, runId });
+    } catch (error) {
+      stopWaiting.abort();
+      throw error;
+    }
     const stopListening = this.#cancelOnAbort(runId, options.signal);
     try {
       return toRunResult<O>(await ended);
@@ -292,9 +300,11 @@ export class Goalpost implements AsyncDisposable {
 
   async #close(graceMs: number): Promise<void> {
     this.#sweeper?.stop();
+    this.#goals.close();
     await this.#worker.stop(graceMs);
     this.#watch.close();
     const { driver, logger } = this.#parts;
+    await this.#unlisten?.();
     await sayGoodbye(driver, this.#workerId).catch((error: unknown) => {
       logger.warn({ error: String(error) }, "could not say goodbye to the database");
     });
@@ -358,7 +368,7 @@ export class Goalpost implements AsyncDisposable {
   /** Hears of runs that were ended elsewhere, and looks for instances that are gone. */
   async #attend(): Promise<void> {
     const { driver, clock, logger } = this.#parts;
-    await driver.listen("goalpost", {
+    this.#unlisten = await driver.listen("goalpost", {
       onMessage: (runId) => {
         this.#abort(runId);
         this.#watch.look();

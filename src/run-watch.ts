@@ -28,6 +28,9 @@ export class RunWatch {
   readonly #waiters = new Map<string, Set<Waiter>>();
   #cancelLook: (() => void) | undefined;
   #closed = false;
+  #looking = false;
+  /** Asked to look while looking. */
+  #again = false;
 
   constructor(driver: Driver, clock: Clock, logger: Logger) {
     this.#driver = driver;
@@ -77,8 +80,9 @@ export class RunWatch {
 
   /** Looks now instead of at the next time: something may have ended elsewhere. */
   look(): void {
-    if (this.#waiters.size > 0) {
-      this.#cancelLook?.();
+    if (this.#looking) {
+      this.#again = true;
+    } else if (this.#waiters.size > 0) {
       void this.#look();
     }
   }
@@ -124,18 +128,26 @@ export class RunWatch {
   }
 
   #lookLater(): void {
-    this.#cancelLook ??= this.#clock.timer(LOOK_MS, () => void this.#look());
+    if (!this.#looking) {
+      this.#cancelLook ??= this.#clock.timer(LOOK_MS, () => void this.#look());
+    }
   }
 
   async #look(): Promise<void> {
-    try {
-      const ids = [...this.#waiters.keys()];
-      for (const run of ids.length > 0 ? await findFinished(this.#driver, ids) : []) {
-        this.finished(run);
+    this.#cancelLook?.();
+    this.#looking = true;
+    do {
+      this.#again = false;
+      try {
+        const ids = [...this.#waiters.keys()];
+        for (const run of ids.length > 0 ? await findFinished(this.#driver, ids) : []) {
+          this.finished(run);
+        }
+      } catch (error) {
+        this.#logger.warn({ error: String(error) }, "could not look for finished runs; looking again");
       }
-    } catch (error) {
-      this.#logger.warn({ error: String(error) }, "could not look for finished runs; looking again");
-    }
+    } while (this.#again && !this.#closed);
+    this.#looking = false;
     this.#cancelLook = undefined;
     if (this.#waiters.size > 0 && !this.#closed) {
       this.#lookLater();

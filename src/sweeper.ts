@@ -2,7 +2,7 @@ import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import type { Logger } from "./core/logger.ts";
 import { Observer } from "./engine/observer.ts";
-import { listOnline, putBack } from "./store/instances.ts";
+import { listLeftBehind, listOnline, putBack } from "./store/instances.ts";
 
 /** A task that was lost with its worker more often than this ends its run with POISON. */
 const MAX_LOSSES = 5;
@@ -45,6 +45,9 @@ export class Sweeper {
         const count = await putBack(driver, { worker: lost, status: "lost", maxLosses: MAX_LOSSES });
         logger.warn({ worker: lost, count }, "an instance was lost; its tasks are ready again");
       }
+      for (const gone of (await listLeftBehind(driver)).filter((other) => other !== worker)) {
+        await putBack(driver, { worker: gone, status: "stopped", maxLosses: MAX_LOSSES });
+      }
     } catch (error) {
       this.#observer.startAgain();
       logger.warn({ error: String(error) }, "could not look for lost instances");
@@ -59,6 +62,9 @@ export class Sweeper {
 export async function takeAllForLost(driver: Driver): Promise<void> {
   for (const { worker } of await listOnline(driver)) {
     await putBack(driver, { worker, status: "lost", maxLosses: MAX_LOSSES });
+  }
+  for (const worker of await listLeftBehind(driver)) {
+    await putBack(driver, { worker, status: "stopped", maxLosses: MAX_LOSSES });
   }
 }
 

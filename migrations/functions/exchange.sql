@@ -24,6 +24,8 @@ declare
   _over     uuid[];
   _stale    json;
 begin
+  -- A repeated call may overtake the first one, whose hand-out would then not be seen.
+  perform pg_advisory_xact_lock(hashtextextended(_worker::text, 0));
   if _now is not null then
     perform set_config('goalpost.fake_now', _now::text, true);
   end if;

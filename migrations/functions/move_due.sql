@@ -14,9 +14,9 @@ begin
     returning q.*),
   moved as (
     insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
-    select d.to_lane, u.prio, u.key, d.rank, d.run_id, d.position, d.item
+    select case when u.execution = 'local' and d.to_lane like 'instance:%' then u.lane else d.to_lane end, u.prio, u.key, d.rank, d.run_id, d.position, d.item
     from due d
-    cross join lateral (select prio, key from goalpost.runs where id = d.run_id offset 0) u
+    cross join lateral (select prio, key, lane, execution from goalpost.runs where id = d.run_id offset 0) u
     where d.to_lane <> '!deadline')
   select array_agg(d.run_id order by d.run_id) filter (where d.to_lane = '!deadline') into _late from due d;
   if _late is not null then

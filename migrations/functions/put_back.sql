@@ -5,13 +5,17 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off s
 as $$
 declare
   _count    int;
+  _seqs     bigint[];
   _poisoned record;
 begin
+  -- An exchange of that worker that is still under way is over before, or begins after.
+  perform pg_advisory_xact_lock(hashtextextended(_worker::text, 0));
+  select array_agg(seq) into _seqs from goalpost.handouts where worker = _worker;
   update goalpost.instances set status = _status where worker = _worker and status = 'online';
 
   with held as (
     select e.run_id, e.position, e.item, e.delivery
-    from (select * from goalpost.handouts where worker = _worker) h
+    from (select * from goalpost.handouts where worker = _worker and seq = any(_seqs)) h
     cross join lateral goalpost.read_handout(h.run_ids, h.positions, h.items, h.deliveries) e
     order by e.run_id, e.position, e.item),
   locked as (
@@ -42,7 +46,7 @@ begin
 
   for _poisoned in
     select distinct t.run_id, s.name, t.losses, coalesce(s.step, s.name) as step, t.failures
-    from (select * from goalpost.handouts where worker = _worker) h
+    from (select * from goalpost.handouts where worker = _worker and seq = any(_seqs)) h
     cross join lateral goalpost.read_handout(h.run_ids, h.positions, h.items, h.deliveries) e
     cross join lateral (
       select run_id, definition_id, position, losses, failures from goalpost.tasks
@@ -56,6 +60,6 @@ begin
       format('task "%s" was lost with its worker %s times: it may be killing the process', _poisoned.name, _poisoned.losses),
       'task', json_build_object('id', _poisoned.name, 'step', _poisoned.step, 'attempt', _poisoned.failures + 1)));
   end loop;
-  delete from goalpost.handouts where worker = _worker;
+  delete from goalpost.handouts where worker = _worker and seq = any(_seqs);
   return _count;
 end $$;

@@ -1,5 +1,8 @@
--- Makes the ready rows of a run's ready tasks.
-create or replace function goalpost.queue_ready(_run uuid) returns void language plpgsql as $$
+-- Makes the ready rows of a run's ready tasks. Some may be there twice then, which does no harm: the second one finds
+-- its task taken.
+create or replace function goalpost.queue_ready(_run uuid) returns void language plpgsql
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+as $$
 begin
   insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
   select coalesce(s.lane, r.lane), r.prio, r.key, s.rank, t.run_id, t.position, t.item

@@ -1,7 +1,7 @@
 -- What an exchange answers, as one JSON text; _handout is the seq of what it hands out, or null:
 --   tasks   [[run, position, item, delivery, failures, definition, item input, checkpoints], …] claimed
 --   values  [[run, position, output], …] each dependency output once
---   runs    [[run, input, settings, workflow, owner], …] of the claimed tasks, once each
+--   runs    [[run, input, settings if it plans, workflow, source], …] of the claimed tasks, once each
 --   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error, owned], …]
 --   dueInMs milliseconds until the next delayed task is due; only if _timers says that it may have changed
 create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[], _timers boolean)
@@ -18,7 +18,8 @@ begin
       cross join lateral goalpost.read_handout(h.run_ids, h.positions, h.items, h.deliveries) c
       cross join lateral (
         select run_id, position, item, delivery, failures, definition_id, input from goalpost.tasks
-        where run_id = c.run_id and position = c.position and item = c.item and delivery = c.delivery offset 0) t),
+        where run_id = c.run_id and position = c.position and item = c.item and delivery = c.delivery
+          and status = 'running' offset 0) t),
     need (run_id, definition_id, position, reason) as (
       select t.run_id, t.definition_id, e.src, e.reason
       from task t
@@ -42,10 +43,14 @@ begin
         cross join lateral (
           select output from goalpost.tasks
           where run_id = n.run_id and position = n.position and item = -1 and status = 'completed' offset 0) d),
-      (select json_agg(json_build_array(i.run_id, r.input, r.settings, r.workflow, r.owner))
+      (select json_agg(json_build_array(i.run_id, r.input,
+          case when r.settings is not null and exists (
+            select 1 from task t join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
+            where t.run_id = i.run_id and s.kind = 'plan') then r.settings end,
+          r.workflow, r.source))
         from (select distinct t.run_id from task t) i
         cross join lateral (
-          select input, settings, workflow, owner from goalpost.runs where id = i.run_id offset 0) r)
+          select input, settings, workflow, source from goalpost.runs where id = i.run_id offset 0) r)
     into _tasks, _values, _runs;
   end if;
   return json_build_object('tasks', _tasks, 'values', _values, 'runs', _runs, 'refused', _refused, 'stale', _stale,

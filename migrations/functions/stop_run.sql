@@ -1,18 +1,23 @@
 -- Ends a run as failed or cancelled: every task that is not final is cancelled, in lock order, then the run.
--- False if the run is unknown or final already. Ready rows are hints and are dropped by whoever claims them.
+-- False if the run is unknown or final already. Ready rows in shared lanes are hints, dropped by whoever claims them.
 create or replace function goalpost.stop_run(_run uuid, _status text, _error json) returns boolean language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
 as $$
+declare
+  _lane text;
 begin
   perform 1 from goalpost.tasks t where t.run_id = _run
     and t.status in ('waiting', 'ready', 'running', 'suspended') order by t.position, t.item for update;
   update goalpost.runs set status = _status, error = _error, finished_at = goalpost.now()
-  where id = _run and status in ('queued', 'running', 'paused');
+  where id = _run and status in ('queued', 'running', 'paused')
+  returning case when execution = 'local' then lane end into _lane;
   if not found then
     return false;
   end if;
   update goalpost.tasks set status = 'cancelled', finished_at = goalpost.now()
   where run_id = _run and status in ('waiting', 'ready', 'running', 'suspended');
+  -- Nobody else would ever take them out of the lane of an instance that is gone.
+  delete from goalpost.ready where lane = _lane and run_id = _run;
   -- Whoever carries out a task of it, or waits for it, should not have to find out by looking.
   perform pg_notify('goalpost', _run::text);
   return true;

@@ -59,7 +59,7 @@ function findProblem(value: unknown, path: string, above: object[]): Problem | u
     case "boolean":
       return undefined;
     case "undefined":
-      return path.endsWith("]") ? { path, what: "undefined in an array" } : undefined;
+      return Array.isArray(above.at(-1)) ? { path, what: "undefined in an array" } : undefined;
     case "number":
       return Number.isFinite(value) ? undefined : { path, what: String(value) };
     case "bigint":

@@ -122,6 +122,9 @@ export class DefinitionCache {
     const missing = new Set(
       tasks.filter((task) => !this.peek(task.definitionId, task.position)).map((task) => task.definitionId),
     );
+    for (const { definitionId } of tasks) {
+      this.#touch(definitionId);
+    }
     if (missing.size === 0) {
       return;
     }
@@ -147,9 +150,19 @@ export class DefinitionCache {
         })),
         edges: edgesOf.get(row.id) ?? [],
       });
+      this.#known.delete(definition.id);
       this.#known.set(definition.id, definition);
     }
     this.#forgetOldest();
+  }
+
+  /** What is used last is forgotten last. */
+  #touch(id: number): void {
+    const definition = this.#known.get(id);
+    if (definition) {
+      this.#known.delete(id);
+      this.#known.set(id, definition);
+    }
   }
 
   #forgetOldest(): void {

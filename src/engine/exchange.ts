@@ -170,11 +170,9 @@ export class Exchange {
   }
 
   async #send(elements: readonly Element[]): Promise<void> {
-    const reports = elements
-      .filter((element) => element.kind === "report")
-      .sort((a, b) => (a.task && b.task ? compareTasks(a.task, b.task) : 0));
+    const reports = sortByTask(elements.filter((element) => element.kind === "report"));
     const starts = elements.filter((element) => element.kind === "start");
-    const marks = elements.filter((element) => element.kind === "mark");
+    const marks = sortByTask(elements.filter((element) => element.kind === "mark"));
     try {
       const { reply, seq } = await this.#call({ starts, reports, marks });
       for (const element of starts) {
@@ -256,9 +254,17 @@ export class Exchange {
           "the database did not answer; asking again",
         );
         await new Promise((resolve) => setTimeout(resolve, delayMs));
+        if (this.#stopped) {
+          throw error;
+        }
       }
     }
   }
+}
+
+/** The order in which tasks are locked. */
+function sortByTask(elements: readonly Element[]): Element[] {
+  return elements.toSorted((a, b) => (a.task && b.task ? compareTasks(a.task, b.task) : 0));
 }
 
 function toBatch(elements: readonly Element[]): (string | null)[] {

@@ -3,6 +3,9 @@ import type { Clock } from "../core/clock.ts";
 /** An instance whose beat has not moved for this long, as one observer saw it, is lost. */
 export const LOST_AFTER_MS = 30_000;
 
+/** Looks further apart than this are no observation. */
+const GAP_MS = 5000;
+
 interface Sighting {
   readonly beat: string;
   readonly sinceMs: number;
@@ -16,6 +19,7 @@ interface Sighting {
 export class Observer {
   readonly #clock: Clock;
   #seen = new Map<string, Sighting>();
+  #lastLookMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -24,6 +28,11 @@ export class Observer {
   /** Takes what one look saw; returns the instances that are lost. */
   look(instances: readonly { worker: string; beat: string }[]): string[] {
     const now = this.#clock.now();
+    if (now - this.#lastLookMs > GAP_MS || now < this.#lastLookMs) {
+      // This process itself was not running, or its clock was set: it has observed nothing meanwhile.
+      this.#seen.clear();
+    }
+    this.#lastLookMs = now;
     const seen = new Map<string, Sighting>();
     for (const { worker, beat } of instances) {
       const before = this.#seen.get(worker);

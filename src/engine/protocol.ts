@@ -23,9 +23,10 @@ export interface ClaimedTask extends TaskKey {
 export interface RunInfo {
   readonly id: string;
   readonly input: Json;
+  /** Only where a task of the hand-out plans; they can hold a whole graph. */
   readonly settings: Json;
   readonly workflow: string;
-  readonly owner: string | null;
+  readonly source: "static" | "dynamic" | "planned";
 }
 
 /** A run that is final. */
@@ -55,7 +56,7 @@ export interface Reply {
 }
 
 type TaskRow = [string, number, number, number, number, number, Json, Record<string, Json> | null];
-type RunRow = [string, Json, Json, string, string | null];
+type RunRow = [string, Json, Json, string, RunInfo["source"]];
 
 interface RawReply {
   readonly tasks: readonly TaskRow[] | null;
@@ -92,9 +93,9 @@ export function parseReply(text: string): Reply {
       (raw.values ?? []).map(([runId, position, output]) => [valueKey(runId, position), output]),
     ),
     runs: new Map(
-      (raw.runs ?? []).map(([id, input, settings, workflow, owner]) => [
+      (raw.runs ?? []).map(([id, input, settings, workflow, source]) => [
         id,
-        { id, input, settings, workflow, owner },
+        { id, input, settings, workflow, source },
       ]),
     ),
     refused: new Map(raw.refused ?? []),

@@ -1,12 +1,15 @@
-/** SQLSTATEs after which the same call can succeed: broken connections, restarts, deadlocks, too many clients. */
-const TRANSIENT = /^(08...|57P0[1-5]|53...|40001|40P01|55P03|25P0[23])$/;
+/** SQLSTATE classes that say that the data is at fault: 22 data, 23 constraint, 54 too large, GP our own. */
+const REFUSAL = /^(22|23|54|GP)/;
 
-/** SQLSTATEs and network failures after which a call is worth repeating. */
+/**
+ * Whether a call is worth repeating as it is. Only what says that the data is at fault is not: connections break,
+ * servers restart, fail over and run out of room, and all that passes.
+ */
 export function isTransient(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code !== "string") {
-    // pg rejects with a plain Error when the connection ends under a query.
-    return error instanceof Error && /connection|terminated|timeout|socket/i.test(error.message);
+  if (typeof code === "string") {
+    return !REFUSAL.test(code);
   }
-  return /^E[A-Z]+$/.test(code) || TRANSIENT.test(code);
+  // What is no database error at all is a fault of what was handed in.
+  return !(error instanceof RangeError || error instanceof TypeError);
 }

@@ -1,8 +1,9 @@
 import type { Clock } from "../core/clock.ts";
 import type { Driver } from "../core/driver.ts";
-import { GoalpostError } from "../core/errors.ts";
+import type { ErrorRecord } from "../core/error-record.ts";
+import { GoalpostError, type GraphIssue } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-import { carryOut } from "./attempt.ts";
+import { type AttemptOptions, carryOut } from "./attempt.ts";
 import type { FindCode } from "./code.ts";
 import { DefinitionCache } from "./definitions.ts";
 import { Exchange } from "./exchange.ts";
@@ -259,7 +260,7 @@ export class Worker {
       this.#settle({ ...released(task), delayMs }, seq);
       return;
     }
-    const report = await carryOut({
+    const report = await this.#attempt({
       ...prepared,
       task,
       code,
@@ -270,6 +271,15 @@ export class Worker {
       mark: (key, value) => this.#exchange.mark(task, key, value),
     });
     this.#settle(report ?? released(task), seq);
+  }
+
+  /** Whatever goes wrong around a try, a logger that throws included, the task is settled. */
+  #attempt(options: AttemptOptions): Promise<Report | undefined> {
+    return carryOut(options).catch((error: unknown): Report => {
+      const message = error instanceof Error ? error.message : String(error);
+      const payload = JSON.stringify({ code: "STEP_FAILED", message, task: null });
+      return { task: options.task, outcome: "failed", payload, delayMs: 0, shape: null };
+    });
   }
 
   /** Hands a report in. It waits for no answer: the slot is free as soon as the report is on its way. */
@@ -291,11 +301,17 @@ export class Worker {
 
   /** The database took the call apart and would not have this report: the task fails with that, not the others. */
   #refused(report: Report, { seq, error }: { seq: number; error: unknown }): void {
-    if (report.outcome === "failed" || (error as GoalpostError).code === "CLOSED") {
+    if ((error as GoalpostError).code === "CLOSED") {
       return;
     }
-    const message = error instanceof Error ? error.message : String(error);
-    const payload = JSON.stringify({ code: "DATABASE_REFUSED", message, task: null });
+    const record = toRefusal(error);
+    const payload = JSON.stringify(record);
+    if (report.payload === payload) {
+      const { runId, position } = report.task;
+      this.#options.logger.error({ runId, position, error: record.message }, "a task could not be settled");
+      this.#exchange.settled(seq);
+      return;
+    }
     this.#settle({ ...report, outcome: "failed", payload, shape: null }, seq);
   }
 
@@ -308,6 +324,18 @@ export class Worker {
       this.#cancelPoll = this.#options.clock.timer(Math.ceil(dueInMs), () => this.wake());
     }
   }
+}
+
+/** The record that a task fails with when its report is refused; plain, so that it is not refused in turn. */
+function toRefusal(error: unknown): ErrorRecord {
+  const message = error instanceof Error ? error.message : String(error);
+  if (message.includes("steps_by_name")) {
+    const sentence =
+      "a task id is taken by another task of this run; begin ids with the id of the task that is decomposed";
+    const issues: GraphIssue[] = [{ code: "DUPLICATE_ID", message: sentence }];
+    return { code: "INVALID_GRAPH", message: sentence, details: { issues }, task: null };
+  }
+  return { code: "DATABASE_REFUSED", message: message.slice(0, 500), task: null };
 }
 
 function released(task: ClaimedTask): Report {

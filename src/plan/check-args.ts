@@ -1,6 +1,6 @@
 import type { GraphIssue } from "../core/errors.ts";
 import { GoalpostError } from "../core/errors.ts";
-import { type Json, toJson } from "../core/json.ts";
+import type { Json } from "../core/json.ts";
 import { isStep, type StepMap } from "../core/step.ts";
 import { findRefs, type Ref } from "./refs.ts";
 import { isCompound, type TaskTree, type TreeTask } from "./task-tree.ts";
@@ -26,11 +26,6 @@ async function issuesOf({ spec }: TreeTask, steps: StepMap): Promise<GraphIssue[
     taskId: spec.id,
     path,
   });
-  try {
-    toJson(spec.args, `task "${spec.id}" has args with`);
-  } catch (error) {
-    return [found(error instanceof GoalpostError ? error.message : String(error), "args")];
-  }
   const name = spec.step ?? spec.id;
   const step = Object.hasOwn(steps, name) ? steps[name] : undefined;
   if (!isStep(step)) {

@@ -1,6 +1,6 @@
 import type { GraphIssue } from "../core/errors.ts";
 import type { TaskSpec } from "../core/goal.ts";
-import { isObject } from "../core/json.ts";
+import { isObject, toJson } from "../core/json.ts";
 
 /** Names under which others write dependencies: taken as they are, the order of the tasks would be lost. */
 const OTHER_WORDS: Readonly<Record<string, string>> = {
@@ -57,6 +57,11 @@ export function readTasks(values: readonly unknown[], maxDepth: number): ReadTas
     const task: Record<string, unknown> = { description: id, ...value, id };
     for (const [key, inner] of Object.entries(value)) {
       const problem = inner === undefined ? undefined : problemOf(key, inner);
+      const unfit = key === "args" ? jsonProblem(inner, id) : undefined;
+      if (unfit) {
+        issues.push({ code: "INVALID_ARGS", message: unfit, taskId: id, path: key });
+        delete task[key];
+      }
       if (problem) {
         issues.push({
           code: "INVALID_TASK",
@@ -75,6 +80,16 @@ export function readTasks(values: readonly unknown[], maxDepth: number): ReadTas
     return [task as unknown as TaskSpec];
   };
   return { tasks: readAll(values, 1), issues };
+}
+
+/** Args are gone through for references next: they must be a tree. */
+function jsonProblem(args: unknown, id: string): string | undefined {
+  try {
+    toJson(args, `task "${id}" has args with`);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 }
 
 function problemOf(key: string, value: unknown): string | undefined {

@@ -56,7 +56,10 @@ export async function findIssues(
     ...findDependencyIssues(tree, finished),
     ...findCycle(tree, topology),
     ...(options.steps ? findStepIssues(tree, options.steps) : []),
-    ...findLimitIssues({ count: tree.tasks.length, depth: depth + depthAbove, width }, limits),
+    ...findLimitIssues(
+      { count: tree.tasks.length, before: countTaken(options), depth: depth + depthAbove, width },
+      limits,
+    ),
   ];
   if (options.steps && tree.tasks.length <= limits.maxTasks) {
     issues.push(...(await findArgIssues(tree, options.steps)));
@@ -235,17 +238,18 @@ function findStepIssues(tree: TaskTree, steps: StepMap): GraphIssue[] {
 }
 
 function findLimitIssues(
-  size: { count: number; depth: number; width: number },
+  size: { count: number; before: number; depth: number; width: number },
   limits: GraphLimits,
 ): GraphIssue[] {
   const issues: GraphIssue[] = [];
   if (size.count === 0) {
     issues.push({ code: "EMPTY_GRAPH", message: "there are no tasks; a graph needs at least one" });
   }
-  if (size.count > limits.maxTasks) {
+  if (size.count + size.before > limits.maxTasks) {
+    const before = size.before > 0 ? ` beside the ${size.before} of the run so far` : "";
     issues.push({
       code: "TOO_LARGE",
-      message: `the graph has ${size.count} tasks; ${limits.maxTasks} are allowed (maxTasks)`,
+      message: `the graph has ${size.count} tasks${before}; ${limits.maxTasks} are allowed (maxTasks)`,
     });
   }
   if (size.depth > limits.maxDepth) {
@@ -263,6 +267,11 @@ function findLimitIssues(
   return issues;
 }
 
+/** Tasks that the run has already; the names of hidden nodes begin with a slash. */
+function countTaken({ within }: ValidateOptions): number {
+  return [...(within?.taken ?? [])].filter((name) => !name.startsWith("/")).length;
+}
+
 /** Only the entry of a task that does work takes a level; compound tasks and exits are passed at once. */
 function takesTime(tree: TaskTree, node: number): number {
   const task = tree.tasks[node / 2];
@@ -278,7 +287,7 @@ function widthOf(tree: TaskTree, { levels }: Topology): number {
       counts.set(level, (counts.get(level) ?? 0) + 1);
     }
   }
-  return Math.max(0, ...counts.values());
+  return [...counts.values()].reduce((most, count) => Math.max(most, count), 0);
 }
 
 /**

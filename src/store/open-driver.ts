@@ -37,8 +37,14 @@ export async function openDriver(database: Database, logger: Logger): Promise<Op
   }
   throw new GoalpostError(
     "INVALID_INPUT",
-    `"${database.split("@").at(-1)}" is no database. Allowed: "postgres://…", "pglite:DIR", "memory:", a pg pool or a PGlite database.`,
+    `${describeAddress(database)} is no database. Allowed: "postgres://…", "pglite:DIR", "memory:", a pg pool or a PGlite database.`,
   );
+}
+
+/** What kind of address was given; the rest may hold a password. */
+function describeAddress(database: string): string {
+  const scheme = /^[a-z][a-z0-9+.-]*:/i.exec(database)?.[0];
+  return scheme ? `an address that begins with "${scheme}"` : "the given address";
 }
 
 function openObject(database: PoolLike | PGliteLike, logger: Logger): OpenedDriver {
@@ -60,21 +66,27 @@ function openObject(database: PoolLike | PGliteLike, logger: Logger): OpenedDriv
 interface SharedDirectory {
   readonly db: Promise<PGliteLike>;
   users: number;
+  /** Set when the last user has left. */
+  closing: Promise<void> | undefined;
 }
 
 /** Clients of one process share an open directory; the last one to close it closes the database. */
 const directories = new Map<string, SharedDirectory>();
 
 async function openDirectory(directory: string): Promise<OpenedDriver> {
+  for (let old = directories.get(directory); old?.closing; old = directories.get(directory)) {
+    await old.closing.catch(() => undefined);
+  }
   const first = !directories.has(directory);
-  const shared = directories.get(directory) ?? { db: openLocked(directory), users: 0 };
+  const shared = directories.get(directory) ?? { db: openLocked(directory), users: 0, closing: undefined };
   directories.set(directory, shared);
   shared.users += 1;
   const release = async (): Promise<void> => {
     shared.users -= 1;
     if (shared.users === 0) {
-      await (await shared.db).close();
+      shared.closing = shared.db.then((db) => db.close());
     }
+    await shared.closing;
   };
   try {
     return { driver: createPgliteDriver(await shared.db, release), exclusive: first };

@@ -18,6 +18,7 @@ export interface PoolClientLike {
     listener: (message: { channel: string; payload?: string | undefined }) => void,
   ): unknown;
   on(event: "error" | "end", listener: (error?: Error) => void): unknown;
+  removeListener?(event: "error", listener: (error?: Error) => void): unknown;
 }
 
 export interface PgDriverOptions {
@@ -79,6 +80,11 @@ async function queryOn<R extends Row>(
 async function inTransaction<T>(pool: PoolLike, work: (tx: Queryable) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken = false;
+  const onError = (): void => {
+    // The query under way rejects with it; without a listener it would end the process.
+    broken = true;
+  };
+  client.on("error", onError);
   try {
     await client.query("begin");
     const result = await work({ query: (text, values) => queryOn(client, text, values) });
@@ -90,6 +96,7 @@ async function inTransaction<T>(pool: PoolLike, work: (tx: Queryable) => Promise
     });
     throw error;
   } finally {
+    client.removeListener?.("error", onError);
     client.release(broken);
   }
 }
@@ -124,7 +131,17 @@ class Listener {
         this.#options.onMessage(message.payload ?? "");
       }
     });
-    await client.query(`listen "${this.#options.channel.replaceAll('"', '""')}"`);
+    try {
+      await client.query(`listen "${this.#options.channel.replaceAll('"', '""')}"`);
+    } catch (error) {
+      if (this.#client !== client) {
+        // It broke meanwhile: #lost has let go of it, and connects again.
+        return;
+      }
+      this.#client = undefined;
+      client.release(true);
+      throw error;
+    }
     this.#retryMs = RECONNECT_MS.first;
   }
 

@@ -3,6 +3,7 @@ import type { ErrorRecord } from "../core/error-record.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import type { NodeKind, NodeSpec } from "../core/shape.ts";
+import { repeatOnConflict } from "./repeat.ts";
 
 export type RunStatus = "queued" | "running" | "paused" | "completed" | "failed" | "cancelled";
 export type TaskStatus =
@@ -305,7 +306,9 @@ const STOP_RUN = "select goalpost.stop_run($1::uuid, 'cancelled', $2::json) as s
 
 /** Cancels a run; false if it is final already. */
 export async function cancelRun(db: Queryable, id: string, error: ErrorRecord): Promise<boolean> {
-  const [row] = await db.query<{ stopped: boolean }>(STOP_RUN, [id, JSON.stringify(error)]);
+  const [row] = await repeatOnConflict(() =>
+    db.query<{ stopped: boolean }>(STOP_RUN, [id, JSON.stringify(error)]),
+  );
   return row?.stopped ?? false;
 }
 
@@ -317,7 +320,9 @@ export async function adoptRun(
   id: string,
   by: { worker: string; lane: string },
 ): Promise<boolean> {
-  const [row] = await db.query<{ adopted: boolean }>(ADOPT_RUN, [id, by.worker, by.lane]);
+  const [row] = await repeatOnConflict(() =>
+    db.query<{ adopted: boolean }>(ADOPT_RUN, [id, by.worker, by.lane]),
+  );
   return row?.adopted ?? false;
 }
 
@@ -330,9 +335,14 @@ export async function pauseRun(db: Queryable, id: string): Promise<boolean> {
   return row?.changed ?? false;
 }
 
+const QUEUE_READY = "select goalpost.queue_ready($1::uuid)";
+
 /** Lets a paused run go on; false if it is not paused. */
 export async function resumeRun(db: Queryable, id: string): Promise<boolean> {
   const [row] = await db.query<{ changed: boolean }>(RESUME_RUN, [id]);
+  if (row?.changed) {
+    await repeatOnConflict(() => db.query(QUEUE_READY, [id]));
+  }
   return row?.changed ?? false;
 }
 
@@ -344,7 +354,9 @@ export async function retryRun(
   old: string,
   by: { newId: string; worker: string; lane: string },
 ): Promise<boolean> {
-  const [row] = await db.query<{ retried: boolean }>(RETRY_RUN, [old, by.newId, by.worker, by.lane]);
+  const [row] = await repeatOnConflict(() =>
+    db.query<{ retried: boolean }>(RETRY_RUN, [old, by.newId, by.worker, by.lane]),
+  );
   return row?.retried ?? false;
 }
 
