@@ -1,13 +1,4 @@
-import {
-  type App,
-  type Decomposer,
-  defineApp,
-  GoalpostError,
-  isGoalpostError,
-  type Rule,
-  rule,
-  rules,
-} from "../index.ts";
+import { type App, type Decomposer, defineApp, GoalpostError, type Rule, rule, rules } from "../index.ts";
 import { planReportOn } from "./report-plan.ts";
 import { reportSteps } from "./report-steps.ts";
 
@@ -17,20 +8,11 @@ const RECIPES: readonly Rule[] = [
   rule("report on {dir}", ({ dir }, _goal, ctx) => planReportOn(dir, ctx)),
 ];
 
-const byRecipe = rules(RECIPES, {
+const decomposer: Decomposer = rules(RECIPES, {
   otherwise: (goal) => {
     throw new GoalpostError("DECOMPOSER_FAILED", unknownGoal(goal.text), { retryable: false });
   },
 });
-
-const decomposer: Decomposer = async (goal, ctx) => {
-  try {
-    return await byRecipe(goal, ctx);
-  } catch (error) {
-    // Rules wrap what a recipe throws. A folder that does not exist is no failure of the recipe's.
-    throw isGoalpostError(error) && isGoalpostError(error.cause) ? error.cause : error;
-  }
-};
 
 /** What `goalpost` can do without an app: reports on the code of a folder. */
 export const defaultApp: App = defineApp({ steps: reportSteps, decomposer });

@@ -9,23 +9,24 @@ type Refused = ((...args: never[]) => unknown) | symbol | bigint;
  * What a value is once it has been stored and read back: `Date` becomes string, `undefined` at the top becomes
  * null, optional properties stay optional, and what JSON cannot hold becomes never.
  */
-export type Stored<T> = unknown extends T
-  ? T
-  : T extends Refused
-    ? never
-    : T extends { toJSON(...args: never[]): infer J }
-      ? Stored<J>
-      : T extends undefined | undefined
-        ? null
-        : T extends null | boolean | number | string
-          ? T
-          : T extends readonly unknown[]
-            ? { [K in keyof T]: Stored<T[K]> }
-            : {
-                [K in keyof T]: undefined extends T[K]
-                  ? Stored<Exclude<T[K], undefined>> | undefined
-                  : Stored<T[K]>;
-              };
+export type Stored<T> = unknown extends T ? T : [T] extends [Json] ? T : StoredPart<T>;
+
+type StoredPart<T> = T extends Refused
+  ? never
+  : T extends { toJSON(...args: never[]): infer J }
+    ? Stored<J>
+    : // biome-ignore lint/suspicious/noConfusingVoidType: what a function that returns nothing is typed as.
+      T extends void
+      ? null
+      : T extends null | boolean | number | string
+        ? T
+        : T extends readonly unknown[]
+          ? { [K in keyof T]: Stored<T[K]> }
+          : {
+              [K in keyof T]: undefined extends T[K]
+                ? Stored<Exclude<T[K], undefined>> | undefined
+                : Stored<T[K]>;
+            };
 
 /** Deeper nesting is refused: PostgreSQL's parser would run out of stack. */
 export const MAX_JSON_DEPTH = 1000;

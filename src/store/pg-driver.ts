@@ -184,6 +184,13 @@ class Listener {
 
 /** Makes a pool of our own for a connection string. */
 export async function openPgPool(url: string, logger: Logger): Promise<PoolLike> {
+  if (url.includes("#")) {
+    // Everything behind it would be cut off, and part of a password be taken for the host.
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      'the PostgreSQL address holds a "#"; write special characters of a password percent-encoded (# is %23)',
+    );
+  }
   const { default: pg } = await import("pg");
   const pool = new pg.Pool({ connectionString: url, max: 10, application_name: "goalpost" });
   pool.on("error", (error) => logger.warn({ error: error.message }, "an idle database connection broke"));

@@ -1,0 +1,130 @@
+import { randomUUID } from "node:crypto";
+import pg from "pg";
+import type { Driver } from "../src/core/driver.ts";
+import type { FinishedRun } from "../src/engine/protocol.ts";
+import { systemClock } from "../src/engine/system-clock.ts";
+import { Worker } from "../src/engine/worker.ts";
+import { type AnyWorkflow, silentLogger } from "../src/index.ts";
+import { staticCode } from "../src/static-code.ts";
+import { ensureDefinition } from "../src/store/definitions.ts";
+import { migrate } from "../src/store/migrate.ts";
+import { createPgDriver } from "../src/store/pg-driver.ts";
+import { createDatabase } from "./contract/backends.ts";
+
+const LANE = "fleet";
+
+export interface FleetOptions {
+  readonly workers: number;
+  /** Decides before each answer of the database whether the worker loses it. */
+  readonly losesAnswer?: () => boolean;
+}
+
+/** Several workers, each with connections of its own, that serve one lane of one PostgreSQL database. */
+export class Fleet {
+  readonly driver: Driver;
+  readonly #workers: Worker[] = [];
+  readonly #pools: pg.Pool[] = [];
+  readonly #workflows = new Map<string, AnyWorkflow>();
+  readonly #ends = new Map<string, FinishedRun[]>();
+  readonly #watchers = new Map<string, (run: FinishedRun) => void>();
+
+  private constructor(url: string) {
+    this.driver = this.#connect(url);
+  }
+
+  static async start({ workers, losesAnswer }: FleetOptions): Promise<Fleet> {
+    const url = await createDatabase();
+    const fleet = new Fleet(url);
+    await migrate(fleet.driver);
+    for (let index = 0; index < workers; index++) {
+      const driver = fleet.#connect(url);
+      const worker = new Worker({
+        driver: losesAnswer ? forgetful(driver, losesAnswer) : driver,
+        id: randomUUID(),
+        lanes: [LANE],
+        concurrency: 4,
+        findCode: (run, _, node) => {
+          const of = fleet.#workflows.get(run.workflow);
+          return of && staticCode(of, node);
+        },
+        clock: systemClock,
+        logger: silentLogger,
+        maxOutputBytes: 1_000_000,
+        about: { name: `worker ${index}`, host: "test", pid: process.pid, version: "0" },
+        onFinished: (run) => fleet.#finished(run),
+      });
+      fleet.#workers.push(worker);
+      worker.start();
+    }
+    return fleet;
+  }
+
+  #connect(url: string): Driver {
+    const pool = new pg.Pool({ connectionString: url, max: 3 });
+    this.#pools.push(pool);
+    return createPgDriver(pool, { logger: silentLogger, ownsPool: false });
+  }
+
+  #finished(run: FinishedRun): void {
+    this.#ends.set(run.id, [...(this.#ends.get(run.id) ?? []), run]);
+    this.#watchers.get(run.id)?.(run);
+  }
+
+  /** Stores a run through one of the workers; any of them carries out its tasks. */
+  async submit(of: AnyWorkflow, via: number): Promise<{ runId: string; ended: Promise<FinishedRun> }> {
+    this.#workflows.set(of.name, of);
+    const runId = randomUUID();
+    const ended = new Promise<FinishedRun>((resolve) => this.#watchers.set(runId, resolve));
+    const { name, hash, shape } = of;
+    await this.#workers[via % this.#workers.length]?.submit({
+      id: runId,
+      definitionId: await ensureDefinition(this.driver, { name, hash, shape, source: "static" }),
+      workflow: name,
+      source: "static",
+      execution: "distributed",
+      lane: LANE,
+      priority: 0,
+      owner: randomUUID(),
+      inputHash: null,
+      deadlineMs: null,
+      labels: null,
+      input: "null",
+      settings: null,
+      shape: null,
+    });
+    return { runId, ended };
+  }
+
+  /** The ends of a run that workers were told of: one each time a worker was. */
+  endsOf(runId: string): readonly FinishedRun[] {
+    return this.#ends.get(runId) ?? [];
+  }
+
+  /** Rows of tasks of finished runs that are not final. */
+  async countUnfinished(): Promise<number> {
+    const rows = await this.driver.query(
+      `select 1 from goalpost.tasks t join goalpost.runs r on r.id = t.run_id
+       where r.finished_at is not null and t.finished_at is null`,
+    );
+    return rows.length;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.stop(1000)));
+    await Promise.all(this.#pools.map((pool) => pool.end()));
+  }
+}
+
+/** A driver whose statements are carried out, but whose answers get lost now and then. */
+function forgetful(driver: Driver, losesAnswer: () => boolean): Driver {
+  return {
+    ...driver,
+    query: async (text, values) => {
+      const rows = await driver.query(text, values);
+      if (losesAnswer()) {
+        throw Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+      }
+      return rows as never;
+    },
+  };
+}

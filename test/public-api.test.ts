@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import * as goalpost from "../src/index.ts";
+import * as testing from "../src/testing/index.ts";
+
+test("goalpost exports these names", () => {
+  expect(Object.keys(goalpost).toSorted()).toMatchInlineSnapshot(`
+    [
+      "Goalpost",
+      "GoalpostError",
+      "InvalidGraphError",
+      "NonRetryableError",
+      "RetryAfterError",
+      "RunFailedError",
+      "VERSION",
+      "databaseFromEnvironment",
+      "defineApp",
+      "defineStep",
+      "defineSteps",
+      "executeGoal",
+      "isApp",
+      "isGoalpostError",
+      "migrateDatabase",
+      "renderMermaid",
+      "renderTree",
+      "rule",
+      "rules",
+      "silentLogger",
+      "workflow",
+    ]
+  `);
+});
+
+test("goalpost/testing exports these names", () => {
+  expect(Object.keys(testing).toSorted()).toMatchInlineSnapshot(`
+    [
+      "FAKE_START",
+      "FakeClock",
+      "openTestGoalpost",
+    ]
+  `);
+});

@@ -1,0 +1,188 @@
+import fc from "fast-check";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { type AnyWorkflow, Goalpost, NonRetryableError, silentLogger, workflow } from "../src/index.ts";
+import { createDatabase } from "./contract/backends.ts";
+import { Fleet, type FleetOptions } from "./fleet.ts";
+
+async function startFleet(options: FleetOptions): Promise<Fleet> {
+  const fleet = await Fleet.start(options);
+  onTestFinished(() => fleet.stop());
+  return fleet;
+}
+
+/** The builder without its types, for workflows made in a loop. */
+interface LooseBuilder extends AnyWorkflow {
+  step(name: string, ...rest: unknown[]): LooseBuilder;
+}
+
+const loose = (name: string): LooseBuilder => workflow(name) as unknown as LooseBuilder;
+
+/** A root, `parts` steps after it, and a join over them; calls counts who ran. */
+function fan(parts: number, calls: Map<string, number>): AnyWorkflow {
+  const note = async (_: unknown, ctx: { runId: string; taskId: string }): Promise<string> => {
+    await new Promise(setImmediate);
+    const key = `${ctx.runId}/${ctx.taskId}`;
+    calls.set(key, (calls.get(key) ?? 0) + 1);
+    return ctx.taskId;
+  };
+  const names = Array.from({ length: parts }, (_, index) => `part${index}`);
+  const rooted = loose("fan").step("root", note);
+  const fanned = names.reduce((built, name) => built.step(name, { after: ["root"] }, note), rooted);
+  return fanned.step("join", { after: names }, note);
+}
+
+describe("workers that share a lane", () => {
+  test("completing into one join at once run it once, and end every run once", async () => {
+    const fleet = await startFleet({ workers: 4 });
+    const calls = new Map<string, number>();
+    const w = fan(8, calls);
+    const runs = await Promise.all(Array.from({ length: 60 }, (_, index) => fleet.submit(w, index)));
+    const ends = await Promise.all(runs.map((run) => run.ended));
+    expect(ends.map((run) => run.status)).toEqual(runs.map(() => "completed"));
+    expect(calls.size).toBe(60 * 10);
+    expect(new Set(calls.values())).toEqual(new Set([1]));
+    expect(runs.filter((run) => fleet.endsOf(run.runId).length !== 1)).toEqual([]);
+    expect(await fleet.countUnfinished()).toBe(0);
+  });
+
+  test("lose answers of the database without losing a run or running a task twice", async () => {
+    let answers = 0;
+    const fleet = await startFleet({ workers: 3, losesAnswer: () => ++answers % 7 === 0 });
+    const calls = new Map<string, number>();
+    const w = fan(5, calls);
+    const runs = await Promise.all(Array.from({ length: 40 }, (_, index) => fleet.submit(w, index)));
+    const ends = await Promise.all(runs.map((run) => run.ended));
+    expect(ends.every((run) => run.status === "completed")).toBe(true);
+    expect(calls.size).toBe(40 * 7);
+    expect(new Set(calls.values())).toEqual(new Set([1]));
+    expect(answers).toBeGreaterThan(50);
+  });
+});
+
+describe("clients of one database", () => {
+  async function openClients(count: number): Promise<Goalpost[]> {
+    const database = await createDatabase();
+    const clients = await Promise.all(
+      Array.from({ length: count }, () => Goalpost.open({ database, logger: silentLogger })),
+    );
+    onTestFinished(async () => void (await Promise.all(clients.map((gp) => gp.close({ graceMs: 0 })))));
+    return clients;
+  }
+
+  test("that define one workflow at once share one definition", async () => {
+    const clients = await openClients(4);
+    const w = workflow<number>("shared")
+      .step("a", ({ run }) => run)
+      .step("b", { after: ["a"] }, ({ a }) => a * 2);
+    const results = await Promise.all(clients.map((gp, index) => gp.execute(w, index)));
+    expect(results.map((result) => result.output.b)).toEqual([0, 2, 4, 6]);
+    const watched = await clients[0]?.runs.list({ workflow: "shared" });
+    expect(watched).toHaveLength(4);
+  });
+
+  test("cancel and complete runs at the same moment: each ends once, and every call is answered", async () => {
+    const [owner, other] = (await openClients(2)) as [Goalpost, Goalpost];
+    const cancels = new Map<string, Promise<boolean>>();
+    const cancelAt = async (step: string): Promise<string> => {
+      const note = (_: unknown, ctx: { runId: string; taskId: string }): void => {
+        if (ctx.taskId === step) {
+          cancels.set(ctx.runId, other.runs.cancel(ctx.runId));
+        }
+      };
+      const parts = ["part0", "part1", "part2", "part3"];
+      const rooted = loose(`cancelled_at_${step}`).step("root", note);
+      const fanned = parts.reduce((built, name) => built.step(name, { after: ["root"] }, note), rooted);
+      return (await owner.start(fanned.step("join", { after: parts }, note), null as never)).runId;
+    };
+    const steps = ["root", "part1", "part3", "join"];
+    const ids = await Promise.all(Array.from({ length: 80 }, (_, n) => cancelAt(steps[n % 4] as string)));
+    for (const id of ids) {
+      const { status } = await owner.runs.wait(id);
+      expect(status).toBe((await cancels.get(id)) ? "cancelled" : "completed");
+      const run = await owner.runs.get(id);
+      expect(run.tasks.filter((task) => task.finishedAt === null)).toEqual([]);
+    }
+    expect(cancels.size).toBe(ids.length);
+  });
+});
+
+interface RandomTask {
+  readonly after: readonly number[];
+  readonly failures: number;
+  readonly maxAttempts: number;
+  readonly permanent: boolean;
+}
+
+const randomDag: fc.Arbitrary<RandomTask[]> = fc.integer({ min: 1, max: 12 }).chain((size) =>
+  fc.tuple(
+    ...Array.from({ length: size }, (_, index) =>
+      fc.record({
+        after: index === 0 ? fc.constant([]) : fc.uniqueArray(fc.nat({ max: index - 1 }), { maxLength: 4 }),
+        failures: fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 2, arbitrary: fc.nat(3) }),
+        maxAttempts: fc.integer({ min: 1, max: 3 }),
+        permanent: fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, fc.constant(true)),
+      }),
+    ),
+  ),
+);
+
+function isFatal({ failures, maxAttempts, permanent }: RandomTask): boolean {
+  return failures >= maxAttempts || (permanent && failures > 0);
+}
+
+describe("any graph with any failures", () => {
+  test("ends in exactly one state, in order, with every row final", { timeout: 60_000 }, async () => {
+    const fleet = await startFleet({ workers: 3 });
+    let graphs = 0;
+    await fc.assert(
+      fc.asyncProperty(randomDag, async (tasks) => {
+        graphs += 1;
+        const completed = new Set<string>();
+        const tries = new Map<string, number>();
+        const early: string[] = [];
+        const step = (task: RandomTask) => async (_: unknown, ctx: { runId: string; taskId: string }) => {
+          const key = `${ctx.runId}/${ctx.taskId}`;
+          const attempt = (tries.get(key) ?? 0) + 1;
+          tries.set(key, attempt);
+          early.push(...task.after.filter((before) => !completed.has(`${ctx.runId}/t${before}`)).map(String));
+          await new Promise(setImmediate);
+          if (attempt <= task.failures) {
+            throw task.permanent ? new NonRetryableError("for good") : new Error("again");
+          }
+          completed.add(key);
+        };
+        const built = tasks.reduce(
+          (chain, task, index) =>
+            chain.step(
+              `t${index}`,
+              {
+                after: task.after.map((before) => `t${before}`),
+                maxAttempts: task.maxAttempts,
+                retry: { baseMs: 0 },
+              },
+              step(task),
+            ),
+          loose(`random${graphs}`),
+        );
+        const runs = await Promise.all([0, 1, 2].map((via) => fleet.submit(built, via)));
+        const ends = await Promise.all(runs.map((run) => run.ended));
+
+        const expected = tasks.some(isFatal) ? "failed" : "completed";
+        expect(ends.map((run) => run.status)).toEqual([expected, expected, expected]);
+        expect(early).toEqual([]);
+        for (const [key, count] of tries) {
+          const task = tasks[Number(key.split("/t")[1])] as RandomTask;
+          const most = isFatal(task) ? (task.permanent ? 1 : task.maxAttempts) : task.failures + 1;
+          expect(count).toBeLessThanOrEqual(most);
+        }
+        if (expected === "completed") {
+          expect(completed.size).toBe(tasks.length * 3);
+        }
+        expect(await fleet.countUnfinished()).toBe(0);
+      }),
+      { numRuns: 40 },
+    );
+    const stored = await fleet.driver.query<{ status: string }>("select distinct status from goalpost.runs");
+    expect(stored.map((row) => row.status).toSorted()).toEqual(["completed", "failed"]);
+  });
+});
