@@ -15,8 +15,7 @@ type StoredPart<T> = T extends Refused
   ? never
   : T extends { toJSON(...args: never[]): infer J }
     ? Stored<J>
-    : // biome-ignore lint/suspicious/noConfusingVoidType: what a function that returns nothing is typed as.
-      T extends void
+    : T extends void
       ? null
       : T extends null | boolean | number | string
         ? T
