@@ -59,6 +59,8 @@ export interface GoalRunsOptions {
   readonly worker: Worker;
   readonly workerId: string;
   readonly lane: string;
+  /** Tasks carried out at once; 0 if this client carries nothing out. */
+  readonly concurrency: number;
 }
 
 interface GoalStart {
@@ -173,6 +175,12 @@ export class GoalRuns {
   }
 
   async #resume(goal: Goal, code: GoalCode): Promise<GoalHandle | undefined> {
+    if (this.#o.concurrency === 0) {
+      throw new GoalpostError(
+        "INVALID_INPUT",
+        "resume takes a run over to carry it out; this client has no workers",
+      );
+    }
     const last = await lastRunOfGoal(this.#o.driver, hashGoal(goal));
     if (!last) {
       return undefined;

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { makeDirectory } from "./contract/backends.ts";
 
 const fixture = new URL("fixtures/chain-goal.ts", import.meta.url).pathname;
 
@@ -12,6 +13,7 @@ test("a goal whose process is killed goes on where it was, and repeats nothing t
 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "goalpost-crash-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  makeDirectory(join(folder, "db"));
   const effectsFile = join(folder, "effects");
   const effects = (): string[] =>
     existsSync(effectsFile) ? readFileSync(effectsFile, "utf8").trim().split("\n") : [];

@@ -8,10 +8,11 @@ declare
   _definition bigint;
 begin
   insert into goalpost.runs (id, definition_id, workflow, source, status, execution, lane, prio, key, owner, root_run_id,
-    retry_of, input_hash, max_parallel, input, settings, labels, created_at)
+    retry_of, input_hash, max_parallel, input, settings, labels, deadline_at, created_at)
   select _new, r.definition_id, r.workflow, r.source, 'running', r.execution,
     case when r.execution = 'local' then _lane else r.lane end, r.prio, extract(epoch from goalpost.now()), _worker, _new,
-    _old, r.input_hash, r.max_parallel, r.input, r.settings, r.labels, goalpost.now()
+    _old, r.input_hash, r.max_parallel, r.input, r.settings, r.labels,
+    goalpost.now() + (r.deadline_at - r.created_at), goalpost.now()
   from goalpost.runs r where r.id = _old and r.status in ('failed', 'cancelled')
   returning definition_id into _definition;
   if not found then
@@ -42,5 +43,8 @@ begin
   update goalpost.tasks t set deps_left = l.n, status = case when l.n = 0 then 'ready' else 'waiting' end
   from left_over l where t.run_id = l.run_id and t.position = l.position and t.item = l.item;
   perform goalpost.queue_ready(_new);
+  insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
+  select '@', 0, extract(epoch from r.deadline_at), 0, _new, -1, -1, '!deadline'
+  from goalpost.runs r where r.id = _new and r.deadline_at is not null;
   return true;
 end $$;

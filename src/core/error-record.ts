@@ -6,6 +6,7 @@ import {
   InvalidGraphError,
   isGoalpostError,
 } from "./errors.ts";
+import { toJson } from "./json.ts";
 
 /** An error as it is stored. */
 export interface ErrorRecord {
@@ -29,15 +30,29 @@ export function toErrorRecord(error: unknown, code: ErrorCode = "STEP_FAILED"): 
     return {
       code: error.code,
       message: error.message,
-      ...(error.details && { details: error.details }),
+      ...(canBeStored(error.details) && { details: error.details }),
       ...(!error.retryable && { retryable: false }),
     };
   }
   if (error instanceof Error) {
-    const stack = error.stack?.split("\n").slice(0, STACK_LINES).join("\n");
-    return { code, message: error.message || error.name, name: error.name, ...(stack && { stack }) };
+    const stack = String(error.stack ?? "")
+      .split("\n")
+      .slice(0, STACK_LINES)
+      .join("\n");
+    const name = String(error.name);
+    return { code, message: String(error.message) || name, name, ...(stack && { stack }) };
   }
   return { code, message: `something that is not an Error was thrown: ${describe(error)}` };
+}
+
+/** An error is kept whatever its details hold: what JSON cannot is left out. */
+function canBeStored(details: unknown): details is Readonly<Record<string, unknown>> {
+  try {
+    toJson(details, "details are");
+    return details !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 function describe(value: unknown): string {

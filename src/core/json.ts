@@ -88,7 +88,11 @@ function findInObject(value: object, path: string, above: object[]): Problem | u
 
 function findInside(value: object, path: string, above: object[]): Problem | undefined {
   if ("toJSON" in value && typeof value.toJSON === "function") {
-    return findProblem(value.toJSON(path), path, above);
+    const given = value.toJSON(path);
+    const inArray = Array.isArray(above.at(-2));
+    return given === undefined && inArray
+      ? { path, what: "undefined in an array" }
+      : findProblem(given, path, above);
   }
   const refused = refusedClass(value);
   if (refused) {
@@ -125,6 +129,9 @@ function refusedClass(value: object): string | undefined {
   }
   if (value instanceof Error) {
     return "an Error (return its message)";
+  }
+  if (value instanceof BigInt) {
+    return "a BigInt";
   }
   return value instanceof RegExp ? "a RegExp" : undefined;
 }

@@ -30,6 +30,8 @@ export const DEFAULT_TIMEOUT_MS = 30_000;
  * @param random a number in [0, 1)
  */
 export function retryDelayMs(policy: RetryPolicy, attempt: number, random: number): number {
-  const delay = Math.min(policy.maxDelayMs, policy.baseMs * policy.factor ** (attempt - 1));
+  // 0 × ∞ is not a number.
+  const grown = policy.baseMs === 0 ? 0 : policy.baseMs * policy.factor ** (attempt - 1);
+  const delay = Math.min(policy.maxDelayMs, grown);
   return policy.jitter ? delay * random : delay;
 }

@@ -158,20 +158,10 @@ function fail(options: AttemptOptions, error: unknown): Report {
   return {
     task: options.task,
     outcome: again ? "retry" : "failed",
-    payload: toText(record),
+    payload: JSON.stringify(record),
     delayMs: again ? delayAfter(error, () => retryDelayMs(retry, attempt, Math.random())) : 0,
     shape: null,
   };
-}
-
-/** An error is stored whatever its details hold: what JSON cannot is left out. */
-function toText(record: ErrorRecord): string {
-  try {
-    return toJson(record, "the error is");
-  } catch {
-    const { details: _, ...rest } = record;
-    return JSON.stringify(rest);
-  }
 }
 
 function delayAfter(error: unknown, otherwise: () => number): number {

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
 import { afterAll, beforeAll, describe, inject, onTestFinished } from "vitest";
@@ -79,7 +79,7 @@ export class Backend {
 }
 
 async function openPglite(): Promise<OpenedBackend> {
-  const template = new Blob([readFileSync(inject("pgliteTemplate"))]);
+  const template = new Blob([readFileSync(inject("pgliteTemplate").tar)]);
   const db = (await PGlite.create({ loadDataDir: template })) as unknown as PGliteLike;
   return { database: db, driver: createPgliteDriver(db, async () => undefined), close: () => db.close() };
 }
@@ -91,6 +91,11 @@ async function openPostgres(): Promise<OpenedBackend> {
     driver: createPgDriver(pool, { logger: silentLogger, ownsPool: false }),
     close: () => pool.end(),
   };
+}
+
+/** Puts a migrated PGlite database into a folder that is not there yet. */
+export function makeDirectory(directory: string): void {
+  cpSync(inject("pgliteTemplate").directory, directory, { recursive: true });
 }
 
 /** Makes an empty PostgreSQL database and returns its address. */

@@ -1,9 +1,13 @@
-import { describe, expect, test } from "vitest";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import {
   type DecomposeContext,
   type Decomposer,
   defineStep,
+  executeGoal,
   type GoalHandle,
   type GoalOptions,
   type GoalResult,
@@ -12,7 +16,7 @@ import {
 } from "../../src/index.ts";
 import type { TestGoalpost } from "../../src/testing/index.ts";
 import { defer, rejection } from "../promises.ts";
-import { describeOnEachBackend } from "./backends.ts";
+import { describeOnEachBackend, makeDirectory } from "./backends.ts";
 
 async function finish(t: TestGoalpost, start: Promise<GoalHandle>): Promise<GoalResult> {
   const handle = await start;
@@ -533,13 +537,17 @@ describeOnEachBackend("graphs made before", (backend) => {
 
 describe("executeGoal, the function", () => {
   test("opens the given database, runs to the end and closes it", async () => {
-    const { executeGoal } = await import("../../src/index.ts");
+    const folder = mkdtempSync(join(tmpdir(), "goalpost-goals-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const directory = join(folder, "db");
+    makeDirectory(directory);
     const result = await executeGoal(
       "say hello",
       () => [{ id: "hello", description: "says it" }],
       { hello: ({ run }) => `you said: ${run.goal}` },
-      { database: "memory:" },
+      { database: `pglite:${directory}`, labels: { from: "a test" } },
     );
     expect(result).toMatchObject({ status: "completed", output: { hello: "you said: say hello" } });
+    expect(existsSync(`${directory}.lock`)).toBe(false);
   });
 });

@@ -74,8 +74,9 @@ describeOnEachBackend("cancelling", (backend) => {
   test.each([UNKNOWN, "no-uuid", ""])("an unknown run is RUN_NOT_FOUND: %j", async (id) => {
     const t = await backend.client();
     const { runs } = t.gp;
-    for (const answer of [runs.cancel(id), runs.get(id), runs.progress(id), runs.wait(id)]) {
-      expect(await rejection(answer)).toMatchObject({ code: "RUN_NOT_FOUND" });
+    const answers = [runs.cancel(id), runs.get(id), runs.progress(id), runs.wait(id)];
+    for (const error of await Promise.all(answers.map((answer) => rejection(answer)))) {
+      expect(error).toMatchObject({ code: "RUN_NOT_FOUND" });
     }
   });
 

@@ -125,6 +125,24 @@ describeOnEachBackend("pause, resume and retry", (backend) => {
     expect(done).toEqual(["a", "b", "d"]);
   });
 
+  test("a retried run has a deadline of its own, as far away as the first one's", async () => {
+    const gp = await backend.liveClient();
+    let broken = true;
+    const w = workflow<null>("late").step("hang", { maxAttempts: 1 }, (_, ctx) => {
+      if (broken) {
+        throw new Error("broken");
+      }
+      return new Promise((_resolve, reject) => {
+        ctx.signal.addEventListener("abort", () => reject(ctx.signal.reason));
+      });
+    });
+    const handle = await gp.start(w, null, { deadlineMs: 400 });
+    await gp.runs.wait(handle.runId);
+    broken = false;
+    const retryId = await gp.runs.retry(handle.runId);
+    expect(await gp.runs.wait(retryId)).toMatchObject({ status: "failed", error: { code: "RUN_DEADLINE" } });
+  });
+
   test("a run that completed cannot be retried", async () => {
     const { gp, settle } = await backend.client();
     const handle = await gp.start(line([]), null);

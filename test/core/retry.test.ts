@@ -21,6 +21,8 @@ describe("the wait before the next attempt", () => {
         expect(delay).toBeGreaterThanOrEqual(0);
         expect(delay).toBeLessThanOrEqual(given.maxDelayMs);
       }),
+      // 0 × ∞ is not a number.
+      { examples: [[{ baseMs: 0, factor: 2, maxDelayMs: 1000, jitter: false }, 1100, 0]] },
     );
   });
 

@@ -7,6 +7,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { Goalpost, silentLogger, workflow } from "../../src/index.ts";
 import { lockDirectory } from "../../src/store/directory-lock.ts";
 import { openDriver } from "../../src/store/open-driver.ts";
+import { makeDirectory } from "../contract/backends.ts";
 import { rejection } from "../promises.ts";
 
 let directory: string;
@@ -71,6 +72,8 @@ describe("the lock of a directory", () => {
 });
 
 describe("an embedded database in a directory", () => {
+  beforeEach(() => makeDirectory(directory));
+
   const w = workflow<string>("kept").step("echo", ({ run }) => run);
 
   test("two clients of one process share it, and the last one closes it", async () => {
@@ -107,6 +110,7 @@ describe("an embedded database in a directory", () => {
   });
 
   test("a folder that holds no database says what is wrong, and is unlocked again", async () => {
+    rmSync(directory, { recursive: true });
     writeFileSync(directory, "a file, not a folder");
     const opening = Goalpost.open({ database: `pglite:${directory}`, logger: silentLogger });
     expect(await rejection(opening)).toMatchObject({
