@@ -7,6 +7,7 @@ import { Worker } from "../src/engine/worker.ts";
 import { type AnyWorkflow, silentLogger } from "../src/index.ts";
 import { staticCode } from "../src/static-code.ts";
 import { ensureDefinition } from "../src/store/definitions.ts";
+import { putBack } from "../src/store/instances.ts";
 import { migrate } from "../src/store/migrate.ts";
 import { createPgDriver } from "../src/store/pg-driver.ts";
 import { createDatabase } from "./contract/backends.ts";
@@ -19,10 +20,16 @@ export interface FleetOptions {
   readonly losesAnswer?: () => boolean;
 }
 
+interface FleetWorker {
+  readonly id: string;
+  readonly worker: Worker;
+}
+
 /** Several workers, each with connections of its own, that serve one lane of one PostgreSQL database. */
 export class Fleet {
   readonly driver: Driver;
-  readonly #workers: Worker[] = [];
+  readonly #workers: FleetWorker[] = [];
+  readonly #drivers: Driver[] = [];
   readonly #pools: pg.Pool[] = [];
   readonly #workflows = new Map<string, AnyWorkflow>();
   readonly #ends = new Map<string, FinishedRun[]>();
@@ -32,31 +39,45 @@ export class Fleet {
     this.driver = this.#connect(url);
   }
 
-  static async start({ workers, losesAnswer }: FleetOptions): Promise<Fleet> {
+  static async start(options: FleetOptions): Promise<Fleet> {
     const url = await createDatabase();
     const fleet = new Fleet(url);
     await migrate(fleet.driver);
-    for (let index = 0; index < workers; index++) {
+    for (let index = 0; index < options.workers; index++) {
       const driver = fleet.#connect(url);
-      const worker = new Worker({
-        driver: losesAnswer ? forgetful(driver, losesAnswer) : driver,
-        id: randomUUID(),
-        lanes: [LANE],
-        concurrency: 4,
-        findCode: (run, _, node) => {
-          const of = fleet.#workflows.get(run.workflow);
-          return of && staticCode(of, node);
-        },
-        clock: systemClock,
-        logger: silentLogger,
-        maxOutputBytes: 1_000_000,
-        about: { name: `worker ${index}`, host: "test", pid: process.pid, version: "0" },
-        onFinished: (run) => fleet.#finished(run),
-      });
-      fleet.#workers.push(worker);
-      worker.start();
+      fleet.#drivers.push(options.losesAnswer ? forgetful(driver, options.losesAnswer) : driver);
+      fleet.#workers.push(fleet.#startWorker(index));
     }
     return fleet;
+  }
+
+  #startWorker(index: number): FleetWorker {
+    const id = randomUUID();
+    const worker = new Worker({
+      driver: this.#drivers[index] ?? this.driver,
+      id,
+      lanes: [LANE],
+      concurrency: 4,
+      findCode: (run, _, node) => {
+        const of = this.#workflows.get(run.workflow);
+        return of && staticCode(of, node);
+      },
+      clock: systemClock,
+      logger: silentLogger,
+      maxOutputBytes: 1_000_000,
+      about: { name: `worker ${index}`, host: "test", pid: process.pid, version: "0" },
+      onFinished: (run) => this.#finished(run),
+    });
+    worker.start();
+    return { id, worker };
+  }
+
+  /** Stops a worker in the middle of what it does, and starts another in its place. */
+  async replace(index: number): Promise<void> {
+    const old = this.#workers[index];
+    this.#workers[index] = this.#startWorker(index);
+    await old?.worker.stop(0);
+    await putBack(this.driver, { worker: old?.id ?? "", status: "stopped", maxLosses: 5 });
   }
 
   #connect(url: string): Driver {
@@ -76,7 +97,7 @@ export class Fleet {
     const runId = randomUUID();
     const ended = new Promise<FinishedRun>((resolve) => this.#watchers.set(runId, resolve));
     const { name, hash, shape } = of;
-    await this.#workers[via % this.#workers.length]?.submit({
+    await this.#workers[via % this.#workers.length]?.worker.submit({
       id: runId,
       definitionId: await ensureDefinition(this.driver, { name, hash, shape, source: "static" }),
       workflow: name,
@@ -110,7 +131,7 @@ export class Fleet {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.stop(1000)));
+    await Promise.all(this.#workers.map(({ worker }) => worker.stop(1000)));
     await Promise.all(this.#pools.map((pool) => pool.end()));
   }
 }

@@ -1,7 +1,12 @@
 import fc from "fast-check";
-import { describe, expect, onTestFinished, test } from "vitest";
+import pg from "pg";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import type { ClaimedTask } from "../src/engine/protocol.ts";
 import { type AnyWorkflow, Goalpost, NonRetryableError, silentLogger, workflow } from "../src/index.ts";
+import { migrate } from "../src/store/migrate.ts";
+import { createPgDriver } from "../src/store/pg-driver.ts";
 import { createDatabase } from "./contract/backends.ts";
+import { SqlWorker } from "./contract/sql-worker.ts";
 import { Fleet, type FleetOptions } from "./fleet.ts";
 
 async function startFleet(options: FleetOptions): Promise<Fleet> {
@@ -56,6 +61,98 @@ describe("workers that share a lane", () => {
     expect(calls.size).toBe(40 * 7);
     expect(new Set(calls.values())).toEqual(new Set([1]));
     expect(answers).toBeGreaterThan(50);
+  });
+});
+
+describe("workers that come and go", () => {
+  test("hand on what they held: every run completes, and every task's output is stored once", async () => {
+    const fleet = await startFleet({ workers: 3 });
+    const calls = new Map<string, number>();
+    const w = fan(6, calls);
+    const runs = await Promise.all(Array.from({ length: 40 }, (_, index) => fleet.submit(w, index)));
+    const ended = Promise.all(runs.map((run) => run.ended));
+    for (let replaced = 0; replaced < 6; replaced++) {
+      await fleet.replace(replaced % 3);
+    }
+    expect((await ended).map((run) => run.status)).toEqual(runs.map(() => "completed"));
+    expect(calls.size).toBe(40 * 8);
+    expect(runs.filter((run) => fleet.endsOf(run.runId).length !== 1)).toEqual([]);
+    expect(await fleet.countUnfinished()).toBe(0);
+  });
+});
+
+describe("two transactions that want one task", () => {
+  async function open(): Promise<{ worker: SqlWorker; runId: string; task: ClaimedTask; pool: pg.Pool }> {
+    const url = await createDatabase();
+    const pool = new pg.Pool({ connectionString: url, max: 4 });
+    onTestFinished(() => pool.end());
+    const driver = createPgDriver(pool, { logger: silentLogger, ownsPool: false });
+    await migrate(driver);
+    const worker = new SqlWorker(driver);
+    const runId = await worker.start(workflow("one").step("a", () => 0));
+    return { worker, runId, task: await worker.claim(), pool };
+  }
+
+  /** Runs a statement, then `meanwhile` while its transaction is open, and commits when that waits for a lock. */
+  async function inTransaction<T>(pool: pg.Pool, statement: string, meanwhile: () => Promise<T>): Promise<T> {
+    const client = await pool.connect();
+    await client.query("begin");
+    await client.query(statement);
+    const waiting = meanwhile();
+    await vi.waitFor(async () => {
+      const { rowCount } = await pool.query(
+        "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      );
+      expect(rowCount).toBe(1);
+    });
+    await client.query("commit");
+    client.release();
+    return waiting;
+  }
+
+  const statusOf = async (pool: pg.Pool, runId: string): Promise<string[]> => {
+    const { rows } = await pool.query(
+      "select status from goalpost.tasks where run_id = $1 union all select status from goalpost.runs where id = $1",
+      [runId],
+    );
+    return rows.map((row) => row.status);
+  };
+
+  test("a report waits for a put-back that is under way, and is refused after it", async () => {
+    const { worker, runId, task, pool } = await open();
+    const reply = await inTransaction(pool, `select goalpost.put_back('${worker.id}', 'lost', 5)`, () =>
+      worker.complete([task], "too late"),
+    );
+    expect([...reply.refused.keys()]).toEqual([0]);
+    expect(await statusOf(pool, runId)).toEqual(["ready", "waiting", "running"]);
+  });
+
+  test("a report waits for a cancellation that is under way, and is refused after it", async () => {
+    const { worker, runId, task, pool } = await open();
+    const cancel = `select goalpost.stop_run('${runId}', 'cancelled', '{"code":"CANCELLED"}')`;
+    const reply = await inTransaction(pool, cancel, () => worker.complete([task], "too late"));
+    expect([...reply.refused]).toEqual([[0, "cancelled"]]);
+    expect(await statusOf(pool, runId)).toEqual(["cancelled", "cancelled", "cancelled"]);
+  });
+
+  test("a cancellation waits for a put-back that is under way, and cancels what came back", async () => {
+    const { worker, runId, pool } = await open();
+    const stopped = await inTransaction(pool, `select goalpost.put_back('${worker.id}', 'lost', 5)`, () =>
+      pool.query("select goalpost.stop_run($1, 'cancelled', '{}') as stopped", [runId]),
+    );
+    expect(stopped.rows).toEqual([{ stopped: true }]);
+    expect(await statusOf(pool, runId)).toEqual(["cancelled", "cancelled", "cancelled"]);
+  });
+
+  test("of two cancellations one waits for the other, and one of them is the one that did it", async () => {
+    const { runId, pool } = await open();
+    const cancel = `select goalpost.stop_run('${runId}', 'cancelled', '{"message":"first"}')`;
+    const second = await inTransaction(pool, cancel, () =>
+      pool.query(`select goalpost.stop_run($1, 'cancelled', '{"message":"second"}') as stopped`, [runId]),
+    );
+    expect(second.rows).toEqual([{ stopped: false }]);
+    const { rows } = await pool.query("select error->>'message' as message from goalpost.runs");
+    expect(rows).toEqual([{ message: "first" }]);
   });
 });
 

@@ -8,7 +8,11 @@ declare
   _join_positions int[];
   _join_definitions bigint[];
   _ended     uuid[];
+  _ended_positions int[];
+  _ended_definitions bigint[];
   _ends      uuid[] := '{}';
+  _end_positions int[] := '{}';
+  _end_definitions bigint[] := '{}';
 begin
   while cardinality(_runs) > 0 loop
     with due as (
@@ -41,21 +45,25 @@ begin
       array_agg(c.definition_id) filter (where c.kind <> 'end'),
       array_agg(c.run_id) filter (where c.kind = 'join'), array_agg(c.position) filter (where c.kind = 'join'),
       array_agg(c.definition_id) filter (where c.kind = 'join'),
-      array_agg(c.run_id) filter (where c.kind = 'end')
-    into _runs, _positions, _definitions, _join_runs, _join_positions, _join_definitions, _ended
+      array_agg(c.run_id) filter (where c.kind = 'end'), array_agg(c.position) filter (where c.kind = 'end'),
+      array_agg(c.definition_id) filter (where c.kind = 'end')
+    into _runs, _positions, _definitions, _join_runs, _join_positions, _join_definitions,
+      _ended, _ended_positions, _ended_definitions
     from child c where c.status = 'completed';
     _ends := _ends || _ended;
+    _end_positions := _end_positions || _ended_positions;
+    _end_definitions := _end_definitions || _ended_definitions;
 
     if _join_runs is not null then
       with gathered as materialized (
-        select j.run_id, j.position, -1 as item, goalpost.gather(j.run_id, j.definition_id, j.position) as output
-        from goalpost.read_keys(_join_runs, _join_positions, _join_definitions) j)
+        select j.run_id, j.position, -1 as item, j.output
+        from goalpost.gather(_join_runs, _join_positions, _join_definitions) j)
       update goalpost.tasks t set output = g.output
       from gathered g where t.run_id = g.run_id and t.position = g.position and t.item = g.item;
     end if;
   end loop;
   if cardinality(_ends) > 0 then
-    return goalpost.finish_runs(_ends);
+    return goalpost.finish_runs(_ends, _end_positions, _end_definitions);
   end if;
   return _ends;
 end $$;

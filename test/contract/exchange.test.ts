@@ -232,6 +232,23 @@ describeOnEachBackend("the exchange", (backend) => {
     expect([...handed, ...rest.tasks.map((task) => task.runId)].toSorted()).toEqual(ids.toSorted());
   });
 
+  test("a ready row is a hint: one for a task that is not ready is dropped", async () => {
+    const worker = makeWorker();
+    const runId = await worker.start();
+    const a = await worker.claim();
+    const hint = (position: number): Promise<Row[]> =>
+      backend.query(
+        "insert into goalpost.ready (lane, prio, key, rank, run_id, position, item) values ($1, 0, 0, 0, $2::uuid, $3, -1)",
+        [worker.lane, runId, position],
+      );
+    const before = await snapshot(runId);
+    await hint(0);
+    await hint(3);
+    expect((await makeWorker(worker.lane).exchange({ room: 10 })).tasks).toEqual([]);
+    expect(await snapshot(runId)).toEqual(before);
+    expect((await worker.complete([a], 1)).refused.size).toBe(0);
+  });
+
   describe("putting back what a worker held", () => {
     const putBack = async (worker: SqlWorker, status: "lost" | "stopped"): Promise<number> => {
       const [row] = await backend.query<{ count: number }>(

@@ -10,6 +10,7 @@ import {
   executeGoal,
   type GoalHandle,
   type GoalOptions,
+  GoalpostError,
   type GoalResult,
   InvalidGraphError,
   type StepMap,
@@ -532,6 +533,71 @@ describeOnEachBackend("graphs made before", (backend) => {
     expect(refused).toBeInstanceOf(InvalidGraphError);
     const runs = await t.gp.runs.list();
     expect(runs.filter((run) => JSON.stringify(run.input).includes("refused graph"))).toEqual([]);
+  });
+});
+
+describeOnEachBackend("several goals", (backend) => {
+  const decomposer: Decomposer = ({ text }) => {
+    if (text === "impossible") {
+      throw new GoalpostError("DECOMPOSER_FAILED", "no", { retryable: false });
+    }
+    return [{ id: "do", description: text }];
+  };
+
+  test("are run one beside the other, and their results are in their order", async () => {
+    const gp = await backend.liveClient();
+    const second = defer();
+    const steps: StepMap = {
+      do: async ({ run: { goal } }) => {
+        // The first goal ends only when the second one has.
+        await (goal === "one" ? second.promise : second.resolve());
+        return goal;
+      },
+    };
+    const results = await gp.composeGoals(["one", { text: "two", context: 2 }], decomposer, steps);
+    expect(results).toMatchObject([
+      { status: "completed", goal: { text: "one" }, output: { do: "one" } },
+      { status: "completed", goal: { text: "two", context: 2 }, output: { do: "two" } },
+    ]);
+  });
+
+  test("are run one after the other with parallel: false", async () => {
+    const gp = await backend.liveClient();
+    const log: string[] = [];
+    const steps: StepMap = {
+      do: async ({ run: { goal } }) => {
+        log.push(`begin ${goal}`);
+        await new Promise(setImmediate);
+        log.push(`end ${goal}`);
+      },
+    };
+    await gp.composeGoals(["one", "two"], decomposer, steps, { parallel: false });
+    expect(log).toEqual(["begin one", "end one", "begin two", "end two"]);
+  });
+
+  test("that fail do not stop the others", async () => {
+    const gp = await backend.liveClient();
+    const steps: StepMap = { do: () => "done" };
+    for (const parallel of [true, false]) {
+      const results = await gp.composeGoals(["impossible", "possible"], decomposer, steps, { parallel });
+      expect(results).toMatchObject([
+        { status: "failed", error: { code: "RUN_FAILED", cause: { code: "DECOMPOSER_FAILED" } } },
+        { status: "completed", output: { do: "done" } },
+      ]);
+    }
+  });
+
+  test("are all refused if one of them is no goal", async () => {
+    const gp = await backend.liveClient();
+    let plans = 0;
+    const counting: Decomposer = () => {
+      plans += 1;
+      return [];
+    };
+    expect(await rejection(gp.composeGoals(["fine", " "], counting, {}))).toMatchObject({
+      code: "INVALID_INPUT",
+    });
+    expect(plans).toBe(0);
   });
 });
 

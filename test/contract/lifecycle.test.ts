@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { Goalpost, silentLogger, workflow } from "../../src/index.ts";
-import { FAKE_START } from "../../src/testing/index.ts";
+import { FAKE_START, FakeClock } from "../../src/testing/index.ts";
 import { defer, rejection, untilAborted } from "../promises.ts";
 import { describeOnEachBackend } from "./backends.ts";
 
@@ -285,6 +285,48 @@ describeOnEachBackend("closing", (backend) => {
   });
 });
 
+describeOnEachBackend("an instance that fell silent", (backend) => {
+  test("is lost after 30 s of another's looks: its run can be taken over, and it is refused", async () => {
+    const silent = await backend.client();
+    const begun = defer();
+    const release = defer<string>();
+    const tasks = [{ id: "work", description: "" }];
+    const handle = await silent.gp.startGoal("outlive", () => tasks, {
+      work: () => {
+        begun.resolve();
+        return release.promise;
+      },
+    });
+    const settling = silent.settle();
+    await begun.promise;
+
+    const clock = new FakeClock();
+    const other = await backend.liveClient({ clock });
+    const status = async (): Promise<unknown> => (await other.runs.get(handle.runId)).tasks[0]?.status;
+    const passUntilLost = async (): Promise<number> => {
+      for (let passedMs = 0; passedMs < 60_000; passedMs += 500) {
+        if ((await status()) !== "running") {
+          return passedMs;
+        }
+        clock.advance(500);
+      }
+      return Number.NaN;
+    };
+    const passedMs = await passUntilLost();
+    expect(passedMs).toBeGreaterThanOrEqual(30_000);
+    expect(passedMs).toBeLessThan(45_000);
+
+    const again = await other.startGoal("outlive", () => tasks, { work: () => "other" }, { resume: true });
+    expect(again).toMatchObject({ runId: handle.runId, resumed: "taken over" });
+    expect((await again.result()).output).toEqual({ work: "other" });
+    release.resolve("silent");
+    await settling;
+    const run = await other.runs.get(handle.runId);
+    expect(run).toMatchObject({ status: "completed", output: { work: "other" } });
+    expect(run.tasks).toMatchObject([{ attempts: 1, history: [{ outcome: "lost" }] }]);
+  });
+});
+
 describeOnEachBackend("starting", (backend) => {
   test("runs of a higher priority are carried out first, equal ones in the order of their start", async () => {
     const t = await backend.client({ workers: { concurrency: 1 } });
@@ -337,6 +379,27 @@ describeOnEachBackend("starting", (backend) => {
     });
     await Promise.all(Array.from({ length: 30 }, (_, input) => gp.execute(w, input)));
     expect(most).toBe(3);
+  });
+
+  test("times are those of the clock, and in order", async () => {
+    const t = await backend.client();
+    const w = workflow("times")
+      .step("first", async () => {
+        t.clock.advance(100);
+      })
+      .step("second", { after: ["first"] }, async () => {
+        t.clock.advance(100);
+      });
+    const handle = await t.gp.start(w, null);
+    t.clock.advance(10);
+    await t.settle();
+    const at = (passedMs: number): Date => new Date(FAKE_START.getTime() + passedMs);
+    const run = await t.gp.runs.get(handle.runId);
+    expect(run).toMatchObject({ createdAt: FAKE_START, finishedAt: at(210) });
+    expect(run.tasks).toMatchObject([
+      { id: "first", dependsOn: [], startedAt: at(10), finishedAt: at(110) },
+      { id: "second", dependsOn: ["first"], startedAt: at(110), finishedAt: at(210) },
+    ]);
   });
 
   test("labels and times are kept with the run", async () => {

@@ -149,6 +149,31 @@ describeOnEachBackend("resuming goals", (backend) => {
     expect(run.tasks.map((task) => task.attempts)).toEqual([1, 1, 1]);
   });
 
+  test("a run whose owner is alive is left to it, and its result is waited for", async () => {
+    const owner = await backend.client();
+    const goal = "still going on";
+    const ownerDid: string[] = [];
+    const otherDid: string[] = [];
+    const begun = defer();
+    const release = defer();
+    const hold = (): Promise<void> => {
+      begun.resolve();
+      return release.promise;
+    };
+    const handle = await owner.gp.startGoal(goal, () => tasks, steps(ownerDid, hold));
+    const settling = owner.settle();
+    await begun.promise;
+
+    const other = await backend.liveClient();
+    const again = await other.startGoal(goal, () => tasks, steps(otherDid), { resume: true });
+    expect(again.runId).toBe(handle.runId);
+    release.resolve();
+    await settling;
+    expect((await again.result()).output).toEqual({ third: "one two three" });
+    expect(ownerDid).toEqual(["first", "second", "third"]);
+    expect(otherDid).toEqual([]);
+  });
+
   test("a task that waited to be tried again when its process left is not forgotten", async () => {
     const left = await backend.client();
     const goal = "take over a retry";
