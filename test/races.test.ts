@@ -112,7 +112,8 @@ describe("two transactions that want one task", () => {
 
   const statusOf = async (pool: pg.Pool, runId: string): Promise<string[]> => {
     const { rows } = await pool.query(
-      "select status from goalpost.tasks where run_id = $1 union all select status from goalpost.runs where id = $1",
+      `(select status from goalpost.tasks where run_id = $1 order by position)
+        union all select status from goalpost.runs where id = $1`,
       [runId],
     );
     return rows.map((row) => row.status);

@@ -100,7 +100,7 @@ export function makeDirectory(directory: string): void {
 
 /** Makes an empty PostgreSQL database and returns its address. */
 export async function createDatabase(): Promise<string> {
-  const name = `goalpost_test_${process.pid}_${Math.random().toString(36).slice(2)}`;
+  const name = `${inject("databasePrefix")}${Math.random().toString(36).slice(2)}`;
   const admin = new pg.Client({ connectionString: inject("databaseUrl") });
   await admin.connect();
   await admin.query(`create database ${name}`);

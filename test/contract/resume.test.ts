@@ -192,6 +192,31 @@ describeOnEachBackend("resuming goals", (backend) => {
     expect(done).toEqual(["first", "second", "second", "third"]);
   });
 
+  test("a step that is missing here is waited for, at no cost", async () => {
+    const left = await backend.client();
+    const goal = "missing code";
+    const done: string[] = [];
+    const handle = await left.gp.startGoal(goal, () => tasks, steps(done));
+    await left.tick();
+    await left.close();
+
+    const t = await backend.client();
+    const { second: _, ...lacking } = steps(done);
+    await t.gp.startGoal(goal, () => tasks, lacking, { resume: true });
+    for (let look = 0; look < 5; look++) {
+      await t.settle();
+      t.clock.advance(30_000);
+    }
+    expect(done).toEqual(["first"]);
+    expect((await t.gp.runs.get(handle.runId)).status).toBe("running");
+    const again = await t.gp.startGoal(goal, () => tasks, steps(done), { resume: true });
+    t.clock.advance(30_000);
+    await t.settle();
+    expect((await again.result()).output).toEqual({ third: "one two three" });
+    const { tasks: records } = await t.gp.runs.get(handle.runId);
+    expect(records.map((task) => task.attempts)).toEqual([1, 1, 1]);
+  });
+
   test.for<["completed" | "failed" | "cancelled", string]>([
     ["completed", "one two three"],
     ["failed", "one two three"],
