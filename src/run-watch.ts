@@ -2,6 +2,7 @@ import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { Logger } from "./core/logger.ts";
+import { check } from "./core/policy.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import { findFinished } from "./store/runs.ts";
 
@@ -49,9 +50,10 @@ export class RunWatch {
 
   /**
    * Resolves when the run is final.
-   * @throws WAIT_TIMEOUT, CLOSED, or the signal's reason
+   * @throws WAIT_TIMEOUT, CLOSED, INVALID_INPUT, or the signal's reason
    */
   async wait(runId: string, options: WaitOptions = {}): Promise<FinishedRun> {
+    check(options.timeoutMs, { what: "timeoutMs", least: 0 });
     options.signal?.throwIfAborted();
     if (this.#closed) {
       throw closedWhileWaiting(runId);

@@ -2,7 +2,15 @@ import fc from "fast-check";
 import pg from "pg";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { ClaimedTask } from "../src/engine/protocol.ts";
-import { type AnyWorkflow, Goalpost, NonRetryableError, silentLogger, workflow } from "../src/index.ts";
+import {
+  type AnyWorkflow,
+  Goalpost,
+  NonRetryableError,
+  type StepMap,
+  silentLogger,
+  type TaskSpec,
+  workflow,
+} from "../src/index.ts";
 import { migrate } from "../src/store/migrate.ts";
 import { createPgDriver } from "../src/store/pg-driver.ts";
 import { createDatabase } from "./contract/backends.ts";
@@ -176,6 +184,20 @@ describe("clients of one database", () => {
     expect(results.map((result) => result.output.b)).toEqual([0, 2, 4, 6]);
     const watched = await clients[0]?.runs.list({ workflow: "shared" });
     expect(watched).toHaveLength(4);
+  });
+
+  test("carry out more goals at once than plans are kept in memory", async () => {
+    const database = await createDatabase();
+    const gp = await Goalpost.open({ database, logger: silentLogger, workers: { concurrency: 700 } });
+    onTestFinished(() => gp.close({ graceMs: 0 }));
+    const plan = (): TaskSpec[] => [
+      { id: "a", description: "" },
+      { id: "b", description: "", dependsOn: ["a"] },
+    ];
+    const steps: StepMap = { a: ({ run }) => run.goal, b: ({ a }) => a };
+    const goals = Array.from({ length: 600 }, (_, n) => `goal ${n}`);
+    const results = await Promise.all(goals.map((goal) => gp.executeGoal(goal, plan, steps)));
+    expect(results.map((result) => result.output.b)).toEqual(goals);
   });
 
   test("cancel and complete runs at the same moment: each ends once, and every call is answered", async () => {

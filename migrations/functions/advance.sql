@@ -4,6 +4,7 @@
 create or replace function goalpost.advance(_runs uuid[], _positions int[], _definitions bigint[])
 returns uuid[] language plpgsql as $$
 declare
+  _at timestamptz := goalpost.now();
   _join_runs uuid[];
   _join_positions int[];
   _join_definitions bigint[];
@@ -31,7 +32,7 @@ begin
       update goalpost.tasks t set deps_left = t.deps_left - l.n,
         status = case when t.deps_left > l.n then t.status
                       when l.kind in ('step', 'map', 'plan') then 'ready' else 'completed' end,
-        finished_at = case when t.deps_left = l.n and l.kind not in ('step', 'map', 'plan') then goalpost.now() end
+        finished_at = case when t.deps_left = l.n and l.kind not in ('step', 'map', 'plan') then _at end
       from counted l
       where t.run_id = l.run_id and t.position = l.position and t.item = l.item and t.status = l.was
       returning t.run_id, t.position, t.definition_id, t.status, l.kind, l.rank, l.lane),

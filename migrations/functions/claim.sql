@@ -4,6 +4,7 @@
 create or replace function goalpost.claim(_worker uuid, _seq bigint, _room int, _lanes text[])
 returns boolean language plpgsql as $$
 declare
+  _at timestamptz := goalpost.now();
   _lane      text;
   _order     text[] := _lanes;
   _runs      uuid[] := '{}';
@@ -44,13 +45,13 @@ begin
       select 1 from goalpost.runs where id = c.run_id and status = 'running' offset 0) u),
   claimed as (
     update goalpost.tasks t set status = 'running', worker = _worker, delivery = t.delivery + 1,
-      started_at = goalpost.now()
+      started_at = _at
     from candidate c
     where t.run_id = c.run_id and t.position = c.position and t.item = c.item and t.status = c.was
     returning c.ord, t.run_id, t.position, t.item, t.delivery)
   insert into goalpost.handouts (worker, seq, run_ids, positions, items, deliveries, at)
   select _worker, _seq, array_agg(c.run_id order by c.ord), array_agg(c.position order by c.ord),
-    array_agg(c.item order by c.ord), array_agg(c.delivery order by c.ord), goalpost.now()
+    array_agg(c.item order by c.ord), array_agg(c.delivery order by c.ord), _at
   from claimed c having count(*) > 0;
   return found;
 end $$;

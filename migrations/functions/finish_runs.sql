@@ -2,13 +2,14 @@
 create or replace function goalpost.finish_runs(_ends uuid[], _positions int[], _definitions bigint[])
 returns uuid[] language plpgsql as $$
 declare
+  _at timestamptz := goalpost.now();
   _over uuid[];
 begin
   with ended as materialized (
     select g.run_id, array['running', 'paused'] as active, g.output
     from goalpost.gather(_ends, _positions, _definitions) g order by g.run_id),
   finished as (
-    update goalpost.runs r set status = 'completed', finished_at = goalpost.now(), output = e.output
+    update goalpost.runs r set status = 'completed', finished_at = _at, output = e.output
     from ended e where r.id = e.run_id and r.status = any(e.active)
     returning r.id)
   select coalesce(array_agg(id), '{}') into _over from finished;

@@ -9,6 +9,7 @@ create or replace function goalpost.settle(
   _worker uuid, _reports json, _payloads json, _shapes json, out refused json, out over uuid[])
 language plpgsql as $$
 declare
+  _at timestamptz := goalpost.now();
   _settled     bigint[];
   _runs        uuid[];
   _positions   int[];
@@ -25,7 +26,7 @@ begin
       output = case when r.outcome = 'completed' then r.payload end,
       error = case when r.outcome = 'failed' then r.payload end,
       failures = t.failures + case when r.outcome in ('retry', 'failed') then 1 else 0 end,
-      finished_at = case when r.outcome in ('completed', 'failed') then goalpost.now() end
+      finished_at = case when r.outcome in ('completed', 'failed') then _at end
     from report r
     where t.run_id = r.run_id and t.position = r.position and t.item = r.item
       and t.status = r.was and t.worker = r.worker and t.delivery = r.delivery
