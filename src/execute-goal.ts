@@ -1,6 +1,7 @@
 import type { Decomposer, Goal } from "./core/goal.ts";
 import type { StepMap } from "./core/step.ts";
-import { Goalpost, type OpenOptions } from "./goalpost.ts";
+import { Goalpost } from "./goalpost.ts";
+import type { OpenOptions } from "./open-options.ts";
 import type { GoalOptions } from "./options.ts";
 import type { GoalResult } from "./run-result.ts";
 

@@ -16,6 +16,7 @@ import { systemClock } from "./engine/system-clock.ts";
 import { Worker } from "./engine/worker.ts";
 import { databaseFromEnvironment, VERSION } from "./environment.ts";
 import { GoalRuns } from "./goal-runs.ts";
+import type { OpenOptions } from "./open-options.ts";
 import {
   type ComposeOptions,
   checkGoalOptions,
@@ -35,37 +36,11 @@ import {
 import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
 import { migrate } from "./store/migrate.ts";
-import { type Database, openDriver } from "./store/open-driver.ts";
+import { openDriver } from "./store/open-driver.ts";
 import { retryRun } from "./store/runs.ts";
 import { Sweeper, sayGoodbye, takeAllForLost } from "./sweeper.ts";
 import { stderrLogger } from "./telemetry/stderr-logger.ts";
 import { WorkflowRuns } from "./workflow-runs.ts";
-
-/** How a client is opened. */
-export interface OpenOptions {
-  /**
-   * `postgres://…`, `pglite:DIR`, `memory:`, a pg pool or a PGlite database (which the caller closes).
-   * Default: GOALPOST_DATABASE_URL, DATABASE_URL, then `pglite:.goalpost/db`.
-   */
-  readonly database?: Database | undefined;
-  /** What this process is called in lists. Default: host and pid. */
-  readonly instanceId?: string | undefined;
-  /** Default: warnings and errors to standard error. */
-  readonly logger?: Logger | undefined;
-  /** The local worker; false for none: runs are started, listed and cancelled, but nothing is carried out. */
-  readonly workers?: WorkersOptions | false | undefined;
-  /** For tests. Default: the machine's clock. */
-  readonly clock?: Clock | undefined;
-}
-
-export interface WorkersOptions {
-  /** Tasks carried out at once. Default 10. */
-  readonly concurrency?: number | undefined;
-  /** Bytes of JSON that one output may have. Default 16 MiB. */
-  readonly maxOutputBytes?: number | undefined;
-  /** False: tasks are only carried out by `gp.tick()`. Default true. */
-  readonly start?: boolean | undefined;
-}
 
 const DEFAULT_CONCURRENCY = 10;
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
