@@ -13,6 +13,6 @@ begin
   end if;
   update goalpost.runs set owner = _worker, lane = _lane where id = _run;
   delete from goalpost.ready where lane = _old and run_id = _run;
-  perform goalpost.queue_ready(_run);
+  perform goalpost.requeue(_run);
   return true;
 end $$;

@@ -1,9 +1,13 @@
 -- Makes the ready rows of a run's ready tasks. Some may be there twice then, which does no harm: the second one finds
--- its task taken.
+-- its task taken. The rows of a run with a limit are never dropped: of those only as many as there is room for move up.
 create or replace function goalpost.queue_ready(_run uuid) returns void language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
 as $$
 begin
+  if (select max_parallel is not null from goalpost.runs where id = _run) then
+    perform goalpost.admit(_run);
+    return;
+  end if;
   insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
   select coalesce(s.lane, r.lane), r.prio, r.key, s.rank, t.run_id, t.position, t.item
   from (select run_id, definition_id, position, item from goalpost.tasks
@@ -11,5 +15,5 @@ begin
   cross join lateral (select lane, prio, key from goalpost.runs where id = t.run_id offset 0) r
   cross join lateral (
     select lane, rank from goalpost.steps
-    where definition_id = t.definition_id and position = t.position offset 0) s;
+    where definition_id = t.definition_id and position = t.position and (t.item >= 0 or kind <> 'map') offset 0) s;
 end $$;

@@ -18,6 +18,7 @@ begin
   where run_id = _run and status in ('waiting', 'ready', 'running', 'suspended');
   -- Nobody else would ever take them out of the lane of an instance that is gone.
   delete from goalpost.ready where lane = _lane and run_id = _run;
+  delete from goalpost.ready where lane = '#' || _run;
   -- Whoever carries out a task of it, or waits for it, should not have to find out by looking.
   perform pg_notify('goalpost', _run::text);
   return true;
