@@ -27,7 +27,7 @@ export type {
 } from "./core/goal.ts";
 export type { Json, Stored } from "./core/json.ts";
 export { type LogFields, type Logger, silentLogger } from "./core/logger.ts";
-export type { RetryPolicy, StepPolicy } from "./core/retry.ts";
+export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
 export {
   defineStep,
   defineSteps,

@@ -32,6 +32,7 @@ begin
       output = case when r.outcome = 'completed' then r.payload end,
       error = case when r.outcome = 'failed' then r.payload end,
       failures = t.failures + case when r.outcome = 'retry' or (r.outcome = 'failed' and r.number = 0) then 1 else 0 end,
+      started_at = case when r.outcome <> 'skipped' then t.started_at end,
       finished_at = case when r.outcome in ('completed', 'skipped', 'failed') then _at end
     from report r
     where t.run_id = r.run_id and t.position = r.position and t.item = r.item
