@@ -114,6 +114,7 @@ export class GoalRuns {
         input: inputToJson(input, "the goal is"),
         settings: settings as unknown as Json,
         shape: JSON.stringify(shapeToRows(shape)),
+        traced: options.events ?? true,
       });
     } catch (error) {
       this.#o.registry.release(runId);
@@ -242,6 +243,7 @@ export class GoalRuns {
       resumed,
       result: async (wait) => this.#toResult(await watch.waitFor(runId, wait)),
       progress: () => runs.progress(runId),
+      events: (from) => runs.events(runId, from),
       cancel: (reason) => runs.cancel(runId, { reason }),
     };
   }

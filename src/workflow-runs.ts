@@ -68,6 +68,7 @@ export class WorkflowRuns {
         input: text,
         settings: null,
         shape: null,
+        traced: options.events ?? false,
         mapsInput: overInput !== undefined,
       });
     } catch (error) {

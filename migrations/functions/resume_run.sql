@@ -3,5 +3,10 @@
 create or replace function goalpost.resume_run(_run uuid) returns boolean language plpgsql as $$
 begin
   update goalpost.runs set status = 'running' where id = _run and status = 'paused';
-  return found;
+  if not found then
+    return false;
+  end if;
+  perform goalpost.emit(_run, 'workflow_resumed', null);
+  perform goalpost.publish();
+  return true;
 end $$;

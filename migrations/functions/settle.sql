@@ -44,6 +44,9 @@ begin
     bool_or(outcome not in ('completed', 'skipped')), bool_or(grows), bool_or(item >= 0)
   into _settled, _runs, _positions, _definitions, _cascades, _other, _grows, _items from settled;
 
+  if _extras and _settled is not null then
+    perform goalpost.trace_reports(_reports, _payloads, _settled);
+  end if;
   if _grows then
     for _more in
       select r.run_id, r.shape, u.definition_id
@@ -71,7 +74,7 @@ begin
   end if;
 
   if _runs is not null then
-    progress := goalpost.advance(_runs, _positions, _definitions, _cascades, _worker, _lanes, _room, _head);
+    progress := goalpost.advance(_runs, _positions, _definitions, _cascades, _extras, _worker, _lanes, _room, _head);
   end if;
   if _extras and _settled is not null then
     perform goalpost.free_slots(_reports, _settled);

@@ -20,6 +20,7 @@ begin
   delete from goalpost.ready where lane = _lane and run_id = _run;
   delete from goalpost.ready where lane = '#' || _run;
   -- Whoever carries out a task of it, or waits for it, should not have to find out by looking.
+  perform goalpost.emit(_run, 'workflow_' || _status, case when _error is not null then json_build_object('error', _error) end);
   perform pg_notify('goalpost', _run::text);
   return true;
 end $$;

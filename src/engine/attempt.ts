@@ -22,6 +22,8 @@ export interface AttemptOptions {
   readonly maxOutputBytes: number;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
+  /** Notes that the function begins. */
+  readonly started: () => void;
 }
 
 /**
@@ -41,6 +43,10 @@ export async function carryOut(options: AttemptOptions): Promise<Report | undefi
     const call = makeCall(options);
     if (code.condition && !(await untilAborted(() => isMet(call, code.condition), abort.signal))) {
       return skip(options);
+    }
+    // Hidden nodes and items have no such event.
+    if (options.run.extras && options.node.kind === "step") {
+      options.started();
     }
     const result = await untilAborted(() => code.execute(call), abort.signal);
     return complete(options, result);

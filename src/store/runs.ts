@@ -302,7 +302,7 @@ export async function findFinished(
   }));
 }
 
-const STOP_RUN = "select goalpost.stop_run($1::uuid, 'cancelled', $2::json) as stopped";
+const STOP_RUN = "select goalpost.cancel_run($1::uuid, $2::json) as stopped";
 
 /** Cancels a run; false if it is final already. */
 export async function cancelRun(db: Queryable, id: string, error: ErrorRecord): Promise<boolean> {
