@@ -1,6 +1,6 @@
--- Gives a planned run the definition it owns, unless it has one. _shape: as add_steps takes it.
+-- Gives a planned run the definition it owns, unless it has one; returns its id. _shape: as add_steps takes it.
 create or replace function goalpost.add_private_definition(_run uuid, _name text, _shape json)
-returns void language plpgsql as $$
+returns bigint language plpgsql as $$
 declare
   _definition bigint;
 begin
@@ -8,5 +8,8 @@ begin
   on conflict do nothing returning id into _definition;
   if found then
     perform goalpost.add_steps(_definition, _shape);
+  else
+    select d.id into _definition from goalpost.definitions d where d.run_id = _run;
   end if;
+  return _definition;
 end $$;

@@ -1,105 +1,141 @@
 -- Counts down the dependents of tasks that became final. A dependent is decided once, when its last dependency is: it is
 -- skipped if one that it needs was (or failed) with "cascade", else ready, or completed if it settles by itself (gate,
--- join, end); then its own dependents are next. Ready tasks go straight to the worker if they fit into its room and
--- nothing better waits in its lanes (_head). Runs whose end node is reached are finished: over. _extras: some run may be
--- traced.
--- The update locks children in the order in which they are counted.
+-- join, end); then its own dependents are next. Ready tasks go straight to the worker if there is room and nothing
+-- better waits in its lanes (_head). Runs whose end node is reached are finished: over. _extras: some run may be traced.
 create or replace function goalpost.advance(
   _runs uuid[], _positions int[], _definitions bigint[], _cascades boolean[], _extras boolean,
   _worker uuid, _lanes text[], _room int, _head goalpost.place)
 returns goalpost.advanced language plpgsql as $$
 declare
-  _at      timestamptz := goalpost.now();
-  _decided goalpost.decided[];
-  _task    goalpost.decided;
-  _limited uuid[];
-  _ends    uuid[];
-  _end_positions int[];
-  _end_definitions bigint[];
-  _got     goalpost.advanced;
+  _at    timestamptz := goalpost.now();
+  _child record;
+  _task  record;
+  _run   record;
+  _known uuid;
+  _lane  text;
+  _direct boolean;
+  _next_runs        uuid[];
+  _next_positions   int[];
+  _next_definitions bigint[];
+  _next_cascades    boolean[];
+  _map_runs         uuid[];
+  _map_positions    int[];
+  _map_definitions  bigint[];
+  _ends             uuid[];
+  _end_positions    int[];
+  _end_definitions  bigint[];
+  _limited          uuid[];
+  _more  record;
+  _got   goalpost.advanced;
 begin
   while cardinality(_runs) > 0 loop
-    with due as materialized (
-      select f.run_id, f.definition_id, e.dst as position, count(*)::int as n,
-        coalesce(bool_or(f.cascade and not e.optional), false) as skip
-      from goalpost.read_keys(_runs, _positions, _definitions, _cascades) f
-      cross join lateral (
-        select dst, optional from goalpost.edges where definition_id = f.definition_id and src = f.position offset 0) e
-      group by 1, 2, 3 order by 1, 3),
-    counted as materialized (
-      select d.run_id, d.position, -1 as item, 'waiting' as was, d.n, d.skip, s.kind, s.rank, s.on_skip,
-        coalesce(s.lane, r.lane) as lane, r.prio, r.key, r.max_parallel is not null as limited,
-        s.kind in ('step', 'plan') and r.status = 'running' and r.max_parallel is null
-          and coalesce(s.lane, r.lane) = any(_lanes) and (select count(*) from due) <= _room
-          and (_head.key is null or (r.prio, r.key, s.rank) <= (_head.prio, _head.key, _head.rank)) as direct
-      from due d
+    _next_runs := null;
+    _next_positions := null;
+    _next_definitions := null;
+    _next_cascades := null;
+    _map_runs := null;
+    _map_positions := null;
+    _map_definitions := null;
+    for _child in
+      select d.*, s.kind, s.rank, s.lane, s.on_skip
+      from (
+        select f.run_id, f.definition_id, e.dst as position, count(*)::int as n,
+          coalesce(bool_or(f.cascade and not e.optional), false) as skip
+        from unnest(_runs, _positions, _definitions, _cascades) f(run_id, position, definition_id, cascade)
+        cross join lateral (
+          select dst, optional from goalpost.edges
+          where definition_id = f.definition_id and src = f.position offset 0) e
+        group by 1, 2, 3 order by 1, 3) d
       cross join lateral (
         select kind, rank, lane, on_skip from goalpost.steps
         where definition_id = d.definition_id and position = d.position offset 0) s
-      cross join lateral (
-        select lane, prio, key, status, max_parallel from goalpost.runs where id = d.run_id offset 0) r),
-    child as (
-      update goalpost.tasks t set deps_left = t.deps_left - l.n, skip = t.skip or l.skip,
-        status = case when t.deps_left > l.n then t.status
-                      when (t.skip or l.skip) and l.kind not in ('join', 'end') then 'skipped'
-                      when l.direct then 'running'
-                      when l.kind in ('step', 'map', 'plan') then 'ready' else 'completed' end,
-        finished_at = case when t.deps_left = l.n and (t.skip or l.skip or l.kind in ('gate', 'join', 'end')) then _at end,
-        worker = case when t.deps_left = l.n and l.direct and not t.skip and not l.skip then _worker end,
-        delivery = t.delivery + case when t.deps_left = l.n and l.direct then 1 else 0 end,
-        started_at = case when t.deps_left = l.n and l.direct and not t.skip and not l.skip then _at end
-      from counted l
-      where t.run_id = l.run_id and t.position = l.position and t.item = l.item and t.status = l.was
-      returning t.run_id, t.position, t.definition_id, t.status, t.delivery, t.skip, l.kind, l.rank, l.lane, l.prio,
-        l.key, l.limited, l.on_skip),
-    queued as (
-      insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
-      select case when c.limited then '#' || c.run_id else c.lane end, c.prio, c.key, c.rank, c.run_id, c.position, -1,
-        case when c.limited then c.lane end
-      from child c where c.status = 'ready' and c.kind <> 'map')
-    select array_agg(row(c.run_id, c.position, c.definition_id, c.kind, c.status, c.delivery, c.skip,
-      c.status = 'skipped' and c.on_skip = 'cascade')::goalpost.decided) into _decided
-    from child c where c.status <> 'waiting' and (c.status <> 'ready' or c.kind = 'map' or c.limited);
-
-    _runs := null;
-    _positions := null;
-    _definitions := null;
-    _cascades := null;
-    if _decided is not null then
-      -- Most have neither.
-      if exists (select 1 from unnest(_decided) d where d.kind in ('join', 'map')) then
-        select c.decided, c.over into _decided, _got.over from goalpost.complete_children(_decided, _got.over) c;
-      end if;
-      if _extras then
-        perform goalpost.trace_decided(_decided);
-      end if;
-      foreach _task in array coalesce(_decided, '{}') loop
-        if _task.status = 'running' then
-          _got.runs := _got.runs || _task.run_id;
-          _got.positions := _got.positions || _task.position;
-          _got.items := _got.items || -1;
-          _got.deliveries := _got.deliveries || _task.delivery;
-          _room := _room - 1;
-        elsif _task.status = 'ready' then
-          _limited := _limited || _task.run_id;
-        elsif _task.kind = 'end' then
-          _ends := _ends || _task.run_id;
-          _end_positions := _end_positions || _task.position;
-          _end_definitions := _end_definitions || _task.definition_id;
-        else
-          _runs := _runs || _task.run_id;
-          _positions := _positions || _task.position;
-          _definitions := _definitions || _task.definition_id;
-          _cascades := _cascades || _task.cascades;
+    loop
+      _direct := false;
+      if _child.kind in ('step', 'plan') then
+        if _known is distinct from _child.run_id then
+          _known := _child.run_id;
+          select r.id, r.status, r.lane, r.prio, r.key, r.max_parallel into _run
+          from goalpost.runs r where r.id = _child.run_id;
         end if;
-      end loop;
+        _lane := coalesce(_child.lane, _run.lane);
+        _direct := _room > 0 and _run.status = 'running' and _run.max_parallel is null and _lane = any(_lanes)
+          and (_head.key is null or (_run.prio, _run.key, _child.rank) <= (_head.prio, _head.key, _head.rank));
+      end if;
+      update goalpost.tasks t set deps_left = t.deps_left - _child.n, skip = t.skip or _child.skip,
+        status = case when t.deps_left > _child.n then 'waiting'
+                      when (t.skip or _child.skip) and _child.kind not in ('join', 'end') then 'skipped'
+                      when _direct then 'running'
+                      when _child.kind in ('step', 'map', 'plan') then 'ready' else 'completed' end,
+        finished_at = case when t.deps_left = _child.n
+          and (t.skip or _child.skip or _child.kind in ('gate', 'join', 'end')) then _at end,
+        worker = case when t.deps_left = _child.n and _direct and not (t.skip or _child.skip) then _worker end,
+        delivery = t.delivery + case when t.deps_left = _child.n and _direct then 1 else 0 end,
+        started_at = case when t.deps_left = _child.n and _direct and not (t.skip or _child.skip) then _at end
+      where t.run_id = _child.run_id and t.position = _child.position and t.item = -1 and t.status = 'waiting'
+      returning t.status, t.skip, t.delivery into _task;
+      continue when not found or _task.status = 'waiting';
+
+      if _task.status = 'running' then
+        _room := _room - 1;
+        _got.runs := _got.runs || _child.run_id;
+        _got.positions := _got.positions || _child.position;
+        _got.items := _got.items || -1;
+        _got.deliveries := _got.deliveries || _task.delivery;
+      elsif _child.kind = 'end' then
+        _ends := _ends || _child.run_id;
+        _end_positions := _end_positions || _child.position;
+        _end_definitions := _end_definitions || _child.definition_id;
+      elsif _task.status = 'ready' and _child.kind = 'map' then
+        _map_runs := _map_runs || _child.run_id;
+        _map_positions := _map_positions || _child.position;
+        _map_definitions := _map_definitions || _child.definition_id;
+      elsif _task.status = 'ready' then
+        insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
+        values (case when _run.max_parallel is null then _lane else '#' || _run.id end, _run.prio, _run.key, _child.rank,
+          _child.run_id, _child.position, -1, case when _run.max_parallel is not null then _lane end);
+        if _run.max_parallel is null then
+          _got.queued := true;
+        elsif _run.id <> all(coalesce(_limited, '{}')) then
+          _limited := _limited || _run.id;
+        end if;
+      else
+        if _child.kind = 'join' then
+          _task.status := goalpost.close_join(_child.run_id, _child.position, _child.definition_id, _task.skip);
+        end if;
+        if _extras and _child.kind <> 'gate' then
+          perform goalpost.emit_task(_child.run_id, _child.position, 'task_' || _task.status, null, null);
+        end if;
+        _next_runs := _next_runs || _child.run_id;
+        _next_positions := _next_positions || _child.position;
+        _next_definitions := _next_definitions || _child.definition_id;
+        _next_cascades := _next_cascades || (_task.status = 'skipped' and _child.on_skip = 'cascade');
+      end if;
+    end loop;
+
+    if _map_runs is not null then
+      _got.queued := true;
+      _more := goalpost.expand_maps(_map_runs, _map_positions, _map_definitions);
+      _got.over := _got.over || _more.over;
+      _next_runs := _next_runs || _more.runs;
+      _next_positions := _next_positions || _more.positions;
+      _next_definitions := _next_definitions || _more.definitions;
+      _next_cascades := _next_cascades || array_fill(false, array[coalesce(cardinality(_more.runs), 0)]);
+    end if;
+    _runs := _next_runs;
+    _positions := _next_positions;
+    _definitions := _next_definitions;
+    _cascades := _next_cascades;
+  end loop;
+
+  -- Runs are locked after all tasks.
+  for _i in 1..coalesce(cardinality(_ends), 0) loop
+    if goalpost.finish_run(_ends[_i], _end_positions[_i], _end_definitions[_i]) then
+      _got.over := _got.over || _ends[_i];
     end if;
   end loop;
-  if _ends is not null then
-    _got.over := _got.over || goalpost.finish_runs(_ends, _end_positions, _end_definitions);
-  end if;
   if _limited is not null then
-    perform goalpost.admit(l.id) from (select distinct id from unnest(_limited) r(id) order by 1) l;
+    _got.queued := true;
+    perform goalpost.admit(l.id) from unnest(_limited) l(id);
   end if;
   return _got;
 end $$;

@@ -27,6 +27,7 @@ declare
   _head     goalpost.place;
   _got      goalpost.advanced;
   _roots    goalpost.advanced;
+  _claimed  goalpost.advanced;
 begin
   -- A repeated call may overtake the first one, whose hand-out would then not be seen.
   perform pg_advisory_xact_lock(hashtextextended(_worker::text, 0));
@@ -43,7 +44,7 @@ begin
   if _replayed then
     _room := 0;
   end if;
-  if _room > 0 then
+  if _room > 0 and (_reports is not null or _starts is not null) then
     _head := goalpost.best_place(_lanes);
   end if;
   if _marks is not null then
@@ -68,9 +69,13 @@ begin
     _over := _over || goalpost.move_due();
   end if;
   if not _replayed then
-    _handed := goalpost.hand_out(_worker, _seq, _room, _lanes, _got, _roots);
+    -- What was queued just now, or was there before, or may have been put there by somebody else.
+    if _room > 0 and (_head.key is not null or _poll or _got.queued or _roots.queued) then
+      _claimed := goalpost.claim(_worker, _room, _lanes);
+    end if;
+    _handed := goalpost.hand_out(_worker, _seq, _got, _roots, _claimed);
   end if;
-  if _extras or _over is not null then
+  if _extras or _poll then
     perform goalpost.publish();
   end if;
   return goalpost.reply(_worker, case when _handed or _replayed then _seq end, _refused, _stale, _over,

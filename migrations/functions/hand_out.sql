@@ -1,14 +1,8 @@
--- Writes down what this call hands out: the tasks that went straight to the worker, and others from its lanes while there
--- is room. Returns whether there is anything.
+-- Writes down what this call hands out; returns whether there is anything.
 create or replace function goalpost.hand_out(
-  _worker uuid, _seq bigint, _room int, _lanes text[], _children goalpost.advanced, _roots goalpost.advanced)
+  _worker uuid, _seq bigint, _children goalpost.advanced, _roots goalpost.advanced, _claimed goalpost.advanced)
 returns boolean language plpgsql as $$
-declare
-  _claimed goalpost.advanced;
 begin
-  if _room > 0 and (goalpost.best_place(_lanes)).key is not null then
-    _claimed := goalpost.claim(_worker, _room, _lanes);
-  end if;
   if _children.runs is null and _roots.runs is null and _claimed.runs is null then
     return false;
   end if;

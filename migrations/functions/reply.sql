@@ -1,54 +1,75 @@
 -- What an exchange answers, as one JSON text; _handout is the seq of what it hands out, or null:
 --   tasks   [[run, position, item, delivery, failures, definition, item input, checkpoints], …] claimed
 --   values  [[run, position, output], …] each dependency output once
---   runs    [[run, input, settings if it plans, workflow, source, extras], …] of the claimed tasks, once each; items of
---           maps over the run's input do without the input
+--   runs    [[run, input, settings, workflow, source, extras], …] of the claimed tasks; the input only if a task reads
+--           it (items of maps over it do without), the settings only if one plans; more than once if tasks differ there
 --   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error, owned], …]
 --   dueInMs milliseconds until the next delayed task is due; only if _timers says that it may have changed
 create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[], _timers boolean)
 returns text language plpgsql as $$
 declare
-  _tasks  json;
-  _values json;
-  _runs   json;
+  _held   record;
+  _task   record;
+  _step   record;
+  _input  int;
+  _key    text;
+  _seen   text[] := '{}';
+  _tasks  text[];
+  _values text[];
+  _runs   text[];
+  _ended  json;
+  _due    double precision;
 begin
   if _handout is not null then
-    with task as materialized (
-      select c.ord, t.*, s.kind, s.inputs, s.kind <> 'map' or s.map_over is not null as reads_input
-      from (select * from goalpost.handouts where worker = _worker and seq = _handout) h
-      cross join lateral goalpost.read_handout(h.run_ids, h.positions, h.items, h.deliveries) c
-      cross join lateral (
-        select run_id, position, item, delivery, failures, definition_id, input from goalpost.tasks
-        where run_id = c.run_id and position = c.position and item = c.item and delivery = c.delivery
-          and status = 'running' offset 0) t
-      cross join lateral (
-        select kind, inputs, map_over from goalpost.steps
-        where definition_id = t.definition_id and position = t.position offset 0) s)
-    select
-      (select json_agg(json_build_array(t.run_id, t.position, t.item, t.delivery, t.failures, t.definition_id, t.input,
-          case when t.delivery > 1 then (select json_object_agg(p.key, p.value) from goalpost.checkpoints p
-            where p.run_id = t.run_id and p.position = t.position and p.item = t.item) end) order by t.ord)
-        from task t),
-      (select json_agg(json_build_array(n.run_id, n.position, d.output))
-        from (select distinct t.run_id, i.position from task t cross join lateral unnest(t.inputs) i(position)) n
-        cross join lateral (
-          select output from goalpost.tasks
-          where run_id = n.run_id and position = n.position and item = -1 and status = 'completed' offset 0) d),
-      (select json_agg(json_build_array(i.run_id, case when i.reads then r.input end,
-          case when i.plans then r.settings end, r.workflow, r.source, r.traced or r.max_parallel is not null))
-        from (select t.run_id, bool_or(t.reads_input) as reads, bool_or(t.kind = 'plan') as plans from task t group by 1) i
-        cross join lateral (
-          select input, settings, workflow, source, traced, max_parallel from goalpost.runs
-          where id = i.run_id offset 0) r)
-    into _tasks, _values, _runs;
+    select run_ids, positions, items, deliveries into _held
+    from goalpost.handouts where worker = _worker and seq = _handout;
+    for _i in 1..coalesce(cardinality(_held.run_ids), 0) loop
+      select t.run_id, t.position, t.item, t.delivery, t.failures, t.definition_id, t.input into _task
+      from goalpost.tasks t
+      where t.run_id = _held.run_ids[_i] and t.position = _held.positions[_i] and t.item = _held.items[_i]
+        and t.delivery = _held.deliveries[_i] and t.status = 'running';
+      continue when not found;
+      select s.kind, s.inputs, s.kind <> 'map' or s.map_over is not null as reads into _step
+      from goalpost.steps s where s.definition_id = _task.definition_id and s.position = _task.position;
+      _tasks := _tasks || concat('["', _task.run_id, '",', _task.position, ',', _task.item, ',', _task.delivery, ',',
+        _task.failures, ',', _task.definition_id, ',', coalesce(_task.input, 'null'), ',',
+        case when _task.delivery > 1 then coalesce(
+          (select json_object_agg(p.key, p.value) from goalpost.checkpoints p
+            where p.run_id = _task.run_id and p.position = _task.position and p.item = _task.item), 'null')
+          else 'null' end, ']');
+
+      _key := concat(_task.run_id, _step.reads, _step.kind = 'plan');
+      if _key <> all(_seen) then
+        _seen := _seen || _key;
+        _runs := _runs || (
+          select concat('["', r.id, '",', case when _step.reads then r.input else 'null' end, ',',
+            case when _step.kind = 'plan' then coalesce(r.settings, 'null') else 'null' end, ',', to_json(r.workflow),
+            ',"', r.source, '",', to_json(r.traced or r.max_parallel is not null), ']')
+          from goalpost.runs r where r.id = _task.run_id);
+      end if;
+      foreach _input in array _step.inputs loop
+        _key := concat(_task.run_id, _input);
+        if _key <> all(_seen) then
+          _seen := _seen || _key;
+          _values := _values || (
+            select concat('["', t.run_id, '",', t.position, ',', t.output, ']')
+            from goalpost.tasks t
+            where t.run_id = _task.run_id and t.position = _input and t.item = -1 and t.status = 'completed');
+        end if;
+      end loop;
+    end loop;
   end if;
-  return json_build_object('tasks', _tasks, 'values', _values, 'runs', _runs, 'refused', _refused, 'stale', _stale,
-    'over', case when _over is not null then (
-      select json_agg(json_build_array(i.run_id, r.status, case when r.owner = _worker then r.output end, r.error,
-        coalesce(r.owner = _worker, false)))
-      from goalpost.read_ids(_over) i
-      cross join lateral (select status, owner, output, error from goalpost.runs where id = i.run_id offset 0) r) end,
-    'dueInMs', case when _timers then (
-      select greatest(0, (r.key - extract(epoch from goalpost.now())) * 1000)
-      from goalpost.ready r where r.lane = '@' order by r.lane, r.prio, r.key, r.rank limit 1) end)::text;
+  if _over is not null then
+    select json_agg(json_build_array(i.run_id, r.status, case when r.owner = _worker then r.output end, r.error,
+      coalesce(r.owner = _worker, false))) into _ended
+    from goalpost.read_ids(_over) i
+    cross join lateral (select status, owner, output, error from goalpost.runs where id = i.run_id offset 0) r;
+  end if;
+  if _timers then
+    select greatest(0, (r.key - extract(epoch from goalpost.now())) * 1000) into _due
+    from goalpost.ready r where r.lane = '@' order by r.lane, r.prio, r.key, r.rank limit 1;
+  end if;
+  return concat('{"tasks":[', array_to_string(_tasks, ','), '],"values":[', array_to_string(_values, ','),
+    '],"runs":[', array_to_string(_runs, ','), '],"refused":', coalesce(_refused, '[]'), ',"stale":',
+    coalesce(_stale, '[]'), ',"over":', coalesce(_ended, '[]'), ',"dueInMs":', coalesce(_due::text, 'null'), '}');
 end $$;

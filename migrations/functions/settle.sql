@@ -7,44 +7,63 @@
 --   retry:     payload is the error; the task is ready again after so many milliseconds
 --   failed:    payload is the error; number 1: it is no attempt. What follows, the step's on_exhausted says
 --   released:  the task was not carried through (its worker stops, or lacks the code): ready again after so many ms
+--
+-- Here and in advance() rows are changed one at a time, by key: for the few tasks of a call that costs a fraction of
+-- one large statement, and its plan cannot go wrong.
 create or replace function goalpost.settle(
   _worker uuid, _reports json, _payloads json, _shapes json, _extras boolean, _lanes text[], _room int,
   _head goalpost.place, out refused json, out progress goalpost.advanced)
 language plpgsql as $$
 declare
-  _at timestamptz := goalpost.now();
-  _settled     bigint[];
-  _runs        uuid[];
-  _positions   int[];
-  _definitions bigint[];
-  _cascades    boolean[];
+  _at          timestamptz := goalpost.now();
+  _report      record;
+  _definition  bigint;
+  _settled     bigint[] := '{}';
+  _runs        uuid[] := '{}';
+  _positions   int[] := '{}';
+  _definitions bigint[] := '{}';
+  _cascades    boolean[] := '{}';
+  _count       int := 0;
+  _items       boolean := false;
+  _other       boolean := false;
+  _grows       boolean := false;
   _fatal       bigint[];
-  _items       boolean;
-  _other       boolean;
-  _grows       boolean;
   _more        record;
 begin
-  with report as materialized (
-    select r.*, 'running' as was, _worker as worker from goalpost.read_reports(_reports, _payloads, _shapes) r),
-  settled as (
-    update goalpost.tasks t set
-      status = case when r.outcome in ('completed', 'skipped', 'failed') then r.outcome else 'ready' end,
-      output = case when r.outcome = 'completed' then r.payload end,
-      error = case when r.outcome = 'failed' then r.payload end,
-      failures = t.failures + case when r.outcome = 'retry' or (r.outcome = 'failed' and r.number = 0) then 1 else 0 end,
-      started_at = case when r.outcome <> 'skipped' then t.started_at end,
-      finished_at = case when r.outcome in ('completed', 'skipped', 'failed') then _at end
-    from report r
-    where t.run_id = r.run_id and t.position = r.position and t.item = r.item
-      and t.status = r.was and t.worker = r.worker and t.delivery = r.delivery
-    returning r.ord, r.outcome, r.number, t.run_id, t.position, t.item, t.definition_id, r.shape is not null as grows,
-      r.outcome in ('completed', 'skipped') and t.item < 0 as counts)
-  select array_agg(ord), array_agg(run_id) filter (where counts), array_agg(position) filter (where counts),
-    array_agg(definition_id) filter (where counts), array_agg(outcome = 'skipped' and number = 1) filter (where counts),
-    bool_or(outcome not in ('completed', 'skipped')), bool_or(grows), bool_or(item >= 0)
-  into _settled, _runs, _positions, _definitions, _cascades, _other, _grows, _items from settled;
+  for _report in select * from goalpost.read_reports(_reports, _payloads, _shapes) loop
+    _count := _count + 1;
+    if _report.outcome = 'completed' then
+      update goalpost.tasks t set status = 'completed', output = _report.payload, finished_at = _at
+      where t.run_id = _report.run_id and t.position = _report.position and t.item = _report.item
+        and t.status = 'running' and t.worker = _worker and t.delivery = _report.delivery
+      returning t.definition_id into _definition;
+    else
+      update goalpost.tasks t set
+        status = case when _report.outcome in ('skipped', 'failed') then _report.outcome else 'ready' end,
+        error = case when _report.outcome = 'failed' then _report.payload end,
+        failures = t.failures + case when _report.outcome = 'retry' or (_report.outcome = 'failed' and _report.number = 0)
+          then 1 else 0 end,
+        started_at = case when _report.outcome <> 'skipped' then t.started_at end,
+        finished_at = case when _report.outcome in ('skipped', 'failed') then _at end
+      where t.run_id = _report.run_id and t.position = _report.position and t.item = _report.item
+        and t.status = 'running' and t.worker = _worker and t.delivery = _report.delivery
+      returning t.definition_id into _definition;
+    end if;
+    continue when not found;
+    _settled := _settled || _report.ord;
+    _grows := _grows or _report.shape is not null;
+    if _report.item >= 0 then
+      _items := true;
+    elsif _report.outcome in ('completed', 'skipped') then
+      _runs := _runs || _report.run_id;
+      _positions := _positions || _report.position;
+      _definitions := _definitions || _definition;
+      _cascades := _cascades || (_report.outcome = 'skipped' and _report.number = 1);
+    end if;
+    _other := _other or _report.outcome not in ('completed', 'skipped');
+  end loop;
 
-  if _extras and _settled is not null then
+  if _extras then
     perform goalpost.trace_reports(_reports, _payloads, _settled);
   end if;
   if _grows then
@@ -58,7 +77,7 @@ begin
     end loop;
   end if;
   if _other then
-    select * into _more from goalpost.settle_failures(_worker, _reports, _payloads, _settled);
+    _more := goalpost.settle_failures(_worker, _reports, _payloads, _settled);
     _fatal := _more.fatal;
     _runs := _runs || _more.runs;
     _positions := _positions || _more.positions;
@@ -66,25 +85,26 @@ begin
     _cascades := _cascades || _more.cascades;
   end if;
   if _items then
-    select * into _more from goalpost.settle_items(_reports, _settled);
+    _more := goalpost.settle_items(_reports, _settled);
     _runs := _runs || _more.runs;
     _positions := _positions || _more.positions;
     _definitions := _definitions || _more.definitions;
     _cascades := _cascades || array_fill(false, array[coalesce(cardinality(_more.runs), 0)]);
   end if;
 
-  if _runs is not null then
+  if cardinality(_runs) > 0 then
     progress := goalpost.advance(_runs, _positions, _definitions, _cascades, _extras, _worker, _lanes, _room, _head);
   end if;
-  if _extras and _settled is not null then
+  if _extras then
     perform goalpost.free_slots(_reports, _settled);
   end if;
   if _fatal is not null then
     progress.over := progress.over || goalpost.fail_runs(_reports, _payloads, _fatal);
   end if;
 
-  if json_array_length(_reports) > coalesce(cardinality(_settled), 0) then
-    select s.refused, progress.over || s.over into refused, progress.over
-    from goalpost.refuse_reports(_worker, _reports, _payloads, _settled) s;
+  if _count > cardinality(_settled) then
+    _more := goalpost.refuse_reports(_worker, _reports, _payloads, _settled);
+    refused := _more.refused;
+    progress.over := progress.over || _more.over;
   end if;
 end $$;

@@ -94,12 +94,7 @@ export function parseReply(text: string): Reply {
     values: new Map(
       (raw.values ?? []).map(([runId, position, output]) => [valueKey(runId, position), output]),
     ),
-    runs: new Map(
-      (raw.runs ?? []).map(([id, input, settings, workflow, source, extras]) => [
-        id,
-        { id, input, settings, workflow, source, extras },
-      ]),
-    ),
+    runs: readRuns(raw.runs ?? []),
     refused: new Map(raw.refused ?? []),
     stale: new Set(raw.stale ?? []),
     over: (raw.over ?? []).map(([id, status, output, error, owned]) => ({
@@ -111,6 +106,23 @@ export function parseReply(text: string): Reply {
     })),
     dueInMs: raw.dueInMs,
   };
+}
+
+/** A run is there again where tasks differ in what they need of it. */
+function readRuns(rows: readonly RunRow[]): Map<string, RunInfo> {
+  const runs = new Map<string, RunInfo>();
+  for (const [id, input, settings, workflow, source, extras] of rows) {
+    const known = runs.get(id);
+    runs.set(id, {
+      id,
+      input: input ?? known?.input ?? null,
+      settings: settings ?? known?.settings ?? null,
+      workflow,
+      source,
+      extras,
+    });
+  }
+  return runs;
 }
 
 /** A run to be stored; fields as goalpost.start_runs takes them. */

@@ -326,30 +326,27 @@ describeOnEachBackend("the exchange", (backend) => {
 
 describeOnEachBackend("the tables", (backend) => {
   test.for<[string, string]>([
-    ["status_is_known", "update goalpost.tasks set status = 'done' where position = 0"],
-    ["output_only_when_completed", "update goalpost.tasks set output = '1' where position = 0"],
-    ["error_when_failed", "update goalpost.tasks set error = '{}' where position = 0"],
+    ["task_is_in_a_legal_state", "update goalpost.tasks set status = 'done' where position = 0"],
+    ["task_is_in_a_legal_state", "update goalpost.tasks set output = '1' where position = 0"],
+    ["task_is_in_a_legal_state", "update goalpost.tasks set error = '{}' where position = 0"],
     [
-      "error_when_failed",
+      "task_is_in_a_legal_state",
       "update goalpost.tasks set status = 'failed', finished_at = now() where position = 0",
     ],
     [
-      "finished_when_final",
+      "task_is_in_a_legal_state",
       "update goalpost.tasks set status = 'completed', output = '1' where position = 0",
     ],
-    ["worker_when_running", "update goalpost.tasks set status = 'running' where position = 0"],
-    ["waits_only_for_dependencies", "update goalpost.tasks set deps_left = 0 where position = 1"],
+    ["task_is_in_a_legal_state", "update goalpost.tasks set status = 'running' where position = 0"],
+    ["task_is_in_a_legal_state", "update goalpost.tasks set deps_left = 0 where position = 1"],
+    ["task_is_in_a_legal_state", "update goalpost.tasks set status = 'ready' where position = 1"],
     [
-      "works_only_when_dependencies_are_final",
-      "update goalpost.tasks set status = 'ready' where position = 1",
-    ],
-    [
-      "works_only_when_dependencies_are_final",
+      "task_is_in_a_legal_state",
       "update goalpost.tasks set deps_left = -1, status = 'cancelled', finished_at = now() where position = 1",
     ],
-    ["output_when_completed", "update goalpost.runs set status = 'completed', finished_at = now()"],
-    ["finished_when_final", "update goalpost.runs set status = 'failed'"],
-    ["error_when_not_completed", "update goalpost.runs set error = '{}'"],
+    ["run_is_in_a_legal_state", "update goalpost.runs set status = 'completed', finished_at = now()"],
+    ["run_is_in_a_legal_state", "update goalpost.runs set status = 'failed'"],
+    ["run_is_in_a_legal_state", "update goalpost.runs set error = '{}'"],
     ["dependencies_are_counted", "update goalpost.steps set dependencies = -1"],
     ["no_self_edge", "update goalpost.edges set dst = src"],
     ["planned_definitions_are_private", "update goalpost.definitions set source = 'planned'"],

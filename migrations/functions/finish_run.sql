@@ -1,0 +1,18 @@
+-- Completes a run whose end node is reached; false if it is final already.
+create or replace function goalpost.finish_run(_run uuid, _position int, _definition bigint)
+returns boolean language plpgsql as $$
+declare
+  _output json := (goalpost.gather(_run, _position, _definition)).output;
+  _traced boolean;
+begin
+  update goalpost.runs set status = 'completed', finished_at = goalpost.now(), output = _output
+  where id = _run and status in ('running', 'paused')
+  returning traced into _traced;
+  if not found then
+    return false;
+  end if;
+  if _traced then
+    perform goalpost.emit(_run, 'workflow_completed', null);
+  end if;
+  return true;
+end $$;
