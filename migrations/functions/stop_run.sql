@@ -16,8 +16,10 @@ begin
   end if;
   update goalpost.tasks set status = 'cancelled', finished_at = goalpost.now()
   where run_id = _run and status in ('waiting', 'ready', 'running', 'suspended');
-  -- Nobody else would ever take them out of the lane of an instance that is gone.
-  delete from goalpost.ready where lane = _lane and run_id = _run;
+  -- Nobody else would ever take them out of the lane of an instance that is gone. A claim that holds one of them
+  -- drops it itself, and may be waiting for a task that is locked here.
+  delete from goalpost.ready where ctid = any(array(
+    select q.ctid from goalpost.ready q where q.lane = _lane and q.run_id = _run for update skip locked));
   -- Whoever carries out a task of it, or waits for it, should not have to find out by looking.
   perform pg_notify('goalpost', _run::text);
   return true;

@@ -122,9 +122,15 @@ export interface StartRow {
   readonly lane: string;
   readonly priority: number;
   readonly owner: string;
+  /** Unique for the workflow: the run is not stored if another one has it. Default: none. */
+  readonly idempotencyKey?: string | null | undefined;
   readonly inputHash: string | null;
+  /** Tasks of the run that may run at once. Default: any number. */
+  readonly maxParallel?: number | null | undefined;
   readonly deadlineMs: number | null;
   readonly labels: Json;
+  /** Milliseconds until its first tasks are ready. Default: none. */
+  readonly delayMs?: number | null | undefined;
   /** JSON text. */
   readonly input: string;
   readonly settings: Json;
@@ -163,11 +169,12 @@ export function encodeStart(row: StartRow): BatchRow {
     null,
     null,
     row.id,
-    null,
+    row.idempotencyKey ?? null,
     row.inputHash,
-    null,
+    row.maxParallel ?? null,
     row.deadlineMs,
     row.labels,
+    row.delayMs ?? null,
   ]);
   const planned = row.shape !== null || row.settings !== null;
   const shape = planned ? `[${JSON.stringify(row.settings)},${row.shape ?? "null"}]` : null;
