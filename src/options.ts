@@ -145,7 +145,7 @@ export function toStartFields(
     labels: options.labels ?? null,
     idempotencyKey: options.idempotencyKey ?? null,
     maxParallel: options.maxParallel ?? null,
-    delayMs: options.delayMs ?? null,
+    delayMs: options.delayMs ?? 0,
   };
 }
 

@@ -105,6 +105,7 @@ function planCode(code: GoalCode, definition: RunDefinition, node: DefinitionNod
         position: node.position,
         join: join.position,
         depth,
+        inputs: node.inputs,
         ...(parent && { parent }),
       });
       return { output: graph, shape };

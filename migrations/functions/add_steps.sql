@@ -1,6 +1,7 @@
 -- Appends steps and edges to a definition; returns the position of the first one added.
--- _shape: [[[name, kind, dependencies, rank, lane, step], …] in order of position, [spec, …], [[src, dst, reason,
---   optional], …]]. In an edge 0… counts from the first step added, -1 - p is position p of the definition as it was.
+-- _shape: [[[name, kind, dependencies, rank, lane, step, on skip, on exhausted, map over, map concurrency, inputs], …] in
+--   order of position, [spec, …], [[src, dst, reason, optional], …]]. Where a position is named (edges, map over,
+--   inputs), 0… counts from the first step added, -1 - p is position p of the definition as it was.
 create or replace function goalpost.add_steps(_definition bigint, _shape json) returns int language plpgsql as $$
 declare
   _parts json[] := goalpost.json_items(_shape);
@@ -10,16 +11,19 @@ begin
   where d.id = _definition
   returning d.next_position - json_array_length(_parts[1]) into _base;
 
-  insert into goalpost.steps (definition_id, position, name, kind, dependencies, rank, lane, step, spec)
+  insert into goalpost.steps (definition_id, position, name, kind, dependencies, rank, lane, step, on_skip,
+    on_exhausted, map_over, map_concurrency, inputs, spec)
   select _definition, _base + s.ord - 1, s.v->>0, s.v->>1, (s.v->>2)::int, (s.v->>3)::double precision, s.v->>4,
-    s.v->>5, s.spec
+    s.v->>5, coalesce(s.v->>6, 'cascade'), coalesce(s.v->>7, 'fail'), goalpost.absolute(_base, (s.v->>8)::int),
+    (s.v->>9)::int,
+    case when json_array_length(s.v->10) > 0 then array(
+      select goalpost.absolute(_base, i.v::text::int) from json_array_elements(s.v->10) i(v)) else '{}' end,
+    s.spec
   from rows from (json_array_elements(_parts[1]), json_array_elements(_parts[2])) with ordinality s(v, spec, ord);
 
   insert into goalpost.edges (definition_id, src, dst, reason, optional)
   select _definition,
-    case when (e.v->>0)::int < 0 then -1 - (e.v->>0)::int else _base + (e.v->>0)::int end,
-    case when (e.v->>1)::int < 0 then -1 - (e.v->>1)::int else _base + (e.v->>1)::int end,
-    e.v->>2, (e.v->>3)::boolean
+    goalpost.absolute(_base, (e.v->>0)::int), goalpost.absolute(_base, (e.v->>1)::int), e.v->>2, (e.v->>3)::boolean
   from json_array_elements(_parts[3]) e(v);
   return _base;
 end $$;

@@ -1,8 +1,7 @@
 -- Takes up to _room tasks from the lanes, best head first. A ready row is a hint: it is deleted, and the task is
--- started only if it is ready and its run is running. What is handed out is written down under (worker, seq).
--- Returns whether there was anything.
-create or replace function goalpost.claim(_worker uuid, _seq bigint, _room int, _lanes text[])
-returns boolean language plpgsql as $$
+-- started only if it is ready and its run is running.
+create or replace function goalpost.claim(_worker uuid, _room int, _lanes text[])
+returns goalpost.advanced language plpgsql as $$
 declare
   _at timestamptz := goalpost.now();
   _lane      text;
@@ -11,6 +10,7 @@ declare
   _positions int[] := '{}';
   _items     int[] := '{}';
   _took      record;
+  _got       goalpost.advanced;
 begin
   if cardinality(_lanes) > 1 then
     _order := array(
@@ -35,7 +35,7 @@ begin
     _items := _items || _took.items;
   end loop;
   if cardinality(_runs) = 0 then
-    return false;
+    return null;
   end if;
 
   with candidate as materialized (
@@ -49,9 +49,11 @@ begin
     from candidate c
     where t.run_id = c.run_id and t.position = c.position and t.item = c.item and t.status = c.was
     returning c.ord, t.run_id, t.position, t.item, t.delivery)
-  insert into goalpost.handouts (worker, seq, run_ids, positions, items, deliveries, at)
-  select _worker, _seq, array_agg(c.run_id order by c.ord), array_agg(c.position order by c.ord),
-    array_agg(c.item order by c.ord), array_agg(c.delivery order by c.ord), _at
-  from claimed c having count(*) > 0;
-  return found;
+  select array_agg(c.run_id order by c.ord), array_agg(c.position order by c.ord), array_agg(c.item order by c.ord),
+    array_agg(c.delivery order by c.ord)
+  into _got.runs, _got.positions, _got.items, _got.deliveries from claimed c;
+  if cardinality(_runs) > coalesce(cardinality(_got.runs), 0) then
+    perform goalpost.park(_runs, _positions, _items);
+  end if;
+  return _got;
 end $$;

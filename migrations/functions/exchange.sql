@@ -1,16 +1,16 @@
 -- The one call a worker makes: it hands in what happened since the last one and takes out newly claimed tasks
 -- with their inputs. It settles first and claims after, so that a child goes straight to the worker that
 -- completed its parent. A call repeated with the same seq answers with the same tasks and changes nothing. Only a call
--- that polls looks for what is due by now.
+-- that polls looks for what is due by now. _extras: some element belongs to a run that has limits or is traced.
 --
 -- The planner is pinned: every access here is by a key, and a plan that depends on statistics is 5 to 30 times
 -- slower on a fresh database or a near-empty partial index.
 --
 -- Lock order, for every function: runs being started by key; own tasks, then children, by (run, position,
--- item); then runs; then tasks reached through ready rows just taken. Cascades can still cross: a deadlock or
--- serialization failure repeats the whole call with the same seq.
+-- item); then runs; then lanes; then tasks reached through ready rows just taken; then counters of events. Cascades can
+-- still cross: a deadlock or serialization failure repeats the whole call with the same seq.
 create or replace function goalpost.exchange(
-  _worker uuid, _seq bigint, _room int, _lanes text[], _poll boolean, _closed bigint[],
+  _worker uuid, _seq bigint, _room int, _lanes text[], _poll boolean, _extras boolean, _closed bigint[],
   _starts json, _start_inputs json, _start_plans json,
   _reports json, _payloads json, _shapes json, _marks json, _values json, _beat json, _now timestamptz)
 returns text language plpgsql
@@ -22,7 +22,11 @@ declare
   _replayed boolean;
   _refused  json;
   _over     uuid[];
+  _settled  record;
   _stale    json;
+  _head     goalpost.place;
+  _got      goalpost.advanced;
+  _roots    goalpost.advanced;
 begin
   -- A repeated call may overtake the first one, whose hand-out would then not be seen.
   perform pg_advisory_xact_lock(hashtextextended(_worker::text, 0));
@@ -36,20 +40,32 @@ begin
   if _closed is not null then
     delete from goalpost.handouts h where h.worker = _worker and h.seq = any(_closed);
   end if;
-  if _starts is not null and not _replayed then
-    perform goalpost.start_runs(_starts, _start_inputs, _start_plans);
+  if _replayed then
+    _room := 0;
+  end if;
+  if _room > 0 then
+    _head := goalpost.best_place(_lanes);
   end if;
   if _marks is not null then
     _stale := goalpost.save_checkpoints(_worker, _marks, _values);
   end if;
   if _reports is not null then
-    select s.refused, s.over into _refused, _over from goalpost.settle(_worker, _reports, _payloads, _shapes) s;
+    _settled := goalpost.settle(_worker, _reports, _payloads, _shapes, _extras, _lanes, _room, _head);
+    _refused := _settled.refused;
+    _got := _settled.progress;
+    _over := _got.over;
+    _room := _room - coalesce(cardinality(_got.runs), 0);
+  end if;
+  if _starts is not null and not _replayed then
+    _roots := goalpost.start_runs(_starts, _start_inputs, _start_plans, _extras, _worker, _lanes, _room, _head);
+    _over := _over || _roots.over;
+    _room := _room - coalesce(cardinality(_roots.runs), 0);
   end if;
   if _poll then
     _over := _over || goalpost.move_due();
   end if;
-  if _room > 0 and not _replayed then
-    _handed := goalpost.claim(_worker, _seq, _room, _lanes);
+  if not _replayed then
+    _handed := goalpost.hand_out(_worker, _seq, _room, _lanes, _got, _roots);
   end if;
   return goalpost.reply(_worker, case when _handed or _replayed then _seq end, _refused, _stale, _over,
     _poll or _reports is not null);

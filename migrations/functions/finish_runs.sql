@@ -12,6 +12,6 @@ begin
     update goalpost.runs r set status = 'completed', finished_at = _at, output = e.output
     from ended e where r.id = e.run_id and r.status = any(e.active)
     returning r.id)
-  select coalesce(array_agg(id), '{}') into _over from finished;
+  select array_agg(id) into _over from finished;
   return _over;
 end $$;

@@ -7,7 +7,7 @@
 -- no condition of its own that could drive the join, and whatever the statistics say it is looked up by key.
 create or replace function goalpost.read_reports(_heads json, _payloads json, _shapes json)
 returns table (ord bigint, run_id uuid, "position" int, item int, delivery int, outcome text,
-  delay_ms double precision, payload json, shape json)
+  number double precision, payload json, shape json)
 language plpgsql volatile rows 1 as $$
 #variable_conflict use_column
 begin

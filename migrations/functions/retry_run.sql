@@ -29,20 +29,23 @@ begin
     perform goalpost.start_runs(
       json_build_array(json_build_array(_new, _definition, _was.workflow, _was.source, _was.execution, _lane, _was.prio,
         _worker, null, null, _new, _was.idempotency_key, _was.input_hash, _was.max_parallel,
-        extract(epoch from _was.deadline_at - _was.created_at) * 1000, _was.labels, null)),
+        extract(epoch from _was.deadline_at - _was.created_at) * 1000, _was.labels, 0, _was.traced)),
       json_build_array(_was.input),
-      case when _was.settings is not null then json_build_array(json_build_array(_was.settings, null)) end);
+      case when _was.settings is not null then json_build_array(json_build_array(_was.settings, null)) end,
+      true, null, '{}', 0, null);
     update goalpost.runs set retry_of = _old where id = _new;
     return _new;
   end if;
 
   insert into goalpost.runs (id, definition_id, workflow, source, status, execution, lane, prio, key, owner, root_run_id,
-    retry_of, idempotency_key, input_hash, max_parallel, input, settings, labels, deadline_at, created_at)
+    retry_of, idempotency_key, input_hash, max_parallel, input, settings, labels, deadline_at, created_at, traced)
   values (_new, _definition, _was.workflow, _was.source, 'running', _was.execution, _lane, _was.prio,
     extract(epoch from goalpost.now()), _worker, _new, _old, _was.idempotency_key, _was.input_hash, _was.max_parallel,
-    _was.input, _was.settings, _was.labels, goalpost.now() + (_was.deadline_at - _was.created_at), goalpost.now());
+    _was.input, _was.settings, _was.labels, goalpost.now() + (_was.deadline_at - _was.created_at), goalpost.now(),
+    _was.traced);
   perform goalpost.carry_over(_old, _new, _definition);
-  perform goalpost.queue_ready(_new);
+  perform goalpost.requeue(_new);
+  perform goalpost.begin_run(_new);
   insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
   select '@', 0, extract(epoch from r.deadline_at), 0, _new, -1, -1, '!deadline'
   from goalpost.runs r where r.id = _new and r.deadline_at is not null;

@@ -20,6 +20,8 @@ begin
   -- drops it itself, and may be waiting for a task that is locked here.
   delete from goalpost.ready where ctid = any(array(
     select q.ctid from goalpost.ready q where q.lane = _lane and q.run_id = _run for update skip locked));
+  delete from goalpost.ready where ctid = any(array(
+    select q.ctid from goalpost.ready q where q.lane = '#' || _run for update skip locked));
   -- Whoever carries out a task of it, or waits for it, should not have to find out by looking.
   perform pg_notify('goalpost', _run::text);
   return true;

@@ -15,9 +15,17 @@ export interface ShapeNode {
   readonly dependencies: number;
   /** Larger is sooner, among the tasks of one run: the longest way to the end. */
   readonly rank: number;
-  /** What the code needs to carry it out; opaque to the engine. */
+  /** What the code needs to carry it out. Of it the engine reads onSkip, onExhausted and concurrency only. */
   readonly spec: NodeSpec;
+  /** Of a map: the position of the node whose output it maps over. Default: it maps over the run's input. */
+  readonly mapOver?: number;
 }
+
+/** What becomes of those that need a task which was skipped. */
+export type OnSkip = "cascade" | "continue";
+
+/** What becomes of the run when a task has failed for good. */
+export type OnExhausted = "fail" | "cascade" | "continue";
 
 /** The part of a node that the database keeps for the code. */
 export interface NodeSpec {
@@ -31,6 +39,10 @@ export interface NodeSpec {
   readonly depth?: number;
   readonly maxAttempts?: number;
   readonly timeoutMs?: number;
+  readonly onSkip?: OnSkip;
+  readonly onExhausted?: OnExhausted;
+  /** Items of a map that may be under way at once. */
+  readonly concurrency?: number;
   readonly retry?: {
     readonly baseMs?: number;
     readonly factor?: number;
@@ -51,6 +63,8 @@ export interface ShapeEdge {
 export interface Shape {
   readonly nodes: readonly ShapeNode[];
   readonly edges: readonly ShapeEdge[];
+  /** Positions of the definition that grows whose outputs its existing nodes let through to the new ones. */
+  readonly letThrough?: readonly number[];
 }
 
 /** How an edge of an extension names a node that is there already. */
@@ -58,20 +72,58 @@ export function existing(position: number): number {
   return -1 - position;
 }
 
-/** A shape as the database functions take it. */
+/** A shape as the database functions take it: see migrations/functions/add_steps.sql. */
 export function shapeToRows(shape: Shape): Json {
+  const inputs = inputsOf(shape);
   return [
-    shape.nodes.map(({ name, kind, dependencies, rank, spec }) => [
+    shape.nodes.map(({ name, kind, dependencies, rank, spec, mapOver }, position) => [
       name,
       kind,
       dependencies,
       -rank,
       null,
       spec.step ?? null,
+      spec.onSkip ?? null,
+      spec.onExhausted ?? null,
+      mapOver ?? null,
+      (kind === "map" ? spec.concurrency : null) ?? null,
+      // A map's items are given their element instead of the whole array.
+      [...(inputs[position] ?? [])].filter((input) => input !== mapOver),
     ]),
     shape.nodes.map((node) => node.spec as Json),
     shape.edges.map((edge) => [edge.src, edge.dst, edge.reason, edge.optional]),
   ];
+}
+
+const WITH_OUTPUT: ReadonlySet<NodeKind> = new Set(["step", "map", "join"]);
+
+/** For each node the positions whose outputs it is given, those behind its gates included. */
+function inputsOf({ nodes, edges, letThrough = [] }: Shape): ReadonlySet<number>[] {
+  const sources: ShapeEdge[][] = nodes.map(() => []);
+  for (const edge of edges) {
+    sources[edge.dst]?.push(edge);
+  }
+  const known = new Map<number, ReadonlySet<number>>();
+  const collect = (position: number): ReadonlySet<number> => {
+    const before = known.get(position);
+    if (before) {
+      return before;
+    }
+    const inputs = new Set<number>();
+    known.set(position, inputs);
+    for (const { src, reason } of sources[position] ?? []) {
+      if (reason === "gate") {
+        const behind = src < 0 ? letThrough.map(existing) : collect(src);
+        for (const input of behind) {
+          inputs.add(input);
+        }
+      } else if (src < 0 || WITH_OUTPUT.has(nodes[src]?.kind ?? "end")) {
+        inputs.add(src);
+      }
+    }
+    return inputs;
+  };
+  return nodes.map((_, position) => collect(position));
 }
 
 /**

@@ -127,7 +127,14 @@ function complete(options: AttemptOptions, result: TaskResult): Report {
   const text = toJson(result.output, `step "${stepOf(options.node)}" returned`);
   checkSize(text, options);
   const shape = result.shape ? toJson(shapeToRows(result.shape), "the plan is") : null;
-  return { task: options.task, outcome: "completed", payload: text, delayMs: 0, shape };
+  return {
+    task: options.task,
+    outcome: "completed",
+    payload: text,
+    number: 0,
+    shape,
+    extras: options.run.extras,
+  };
 }
 
 function checkSize(text: string, { node, maxOutputBytes }: AttemptOptions): void {
@@ -159,8 +166,9 @@ function fail(options: AttemptOptions, error: unknown): Report {
     task: options.task,
     outcome: again ? "retry" : "failed",
     payload: JSON.stringify(record),
-    delayMs: again ? delayAfter(error, () => retryDelayMs(retry, attempt, Math.random())) : 0,
+    number: again ? delayAfter(error, () => retryDelayMs(retry, attempt, Math.random())) : 0,
     shape: null,
+    extras: options.run.extras,
   };
 }
 

@@ -7,6 +7,8 @@ export interface DefinitionNode {
   readonly name: string;
   readonly kind: NodeKind;
   readonly spec: NodeSpec;
+  /** Positions of the nodes whose outputs it is given. */
+  readonly inputs: readonly number[];
 }
 
 /** Definitions kept in memory at most; planned runs have one each. */
@@ -15,7 +17,6 @@ const MAX_CACHED = 500;
 interface Edge {
   readonly src: number;
   readonly dst: number;
-  readonly reason: string;
 }
 
 interface DefinitionParts {
@@ -32,7 +33,6 @@ export class RunDefinition {
   readonly name: string;
   readonly hash: string;
   readonly #nodes: ReadonlyMap<number, DefinitionNode>;
-  readonly #sources: ReadonlyMap<number, readonly Edge[]>;
   readonly #targets: ReadonlyMap<number, readonly Edge[]>;
 
   constructor(parts: DefinitionParts) {
@@ -40,7 +40,6 @@ export class RunDefinition {
     this.name = parts.name;
     this.hash = parts.hash;
     this.#nodes = new Map(parts.nodes.map((node) => [node.position, node]));
-    this.#sources = groupBy(parts.edges, (edge) => edge.dst);
     this.#targets = groupBy(parts.edges, (edge) => edge.src);
   }
 
@@ -63,25 +62,8 @@ export class RunDefinition {
   }
 
   /** The nodes whose outputs the node at `position` is given, those behind its gates included. */
-  inputsOf(position: number): DefinitionNode[] {
-    const inputs: DefinitionNode[] = [];
-    const seen = new Set<number>();
-    const open = [position];
-    for (let at = open.pop(); at !== undefined; at = open.pop()) {
-      for (const { src, reason } of this.#sources.get(at) ?? []) {
-        if (seen.has(src)) {
-          continue;
-        }
-        seen.add(src);
-        const node = this.node(src);
-        if (reason === "gate") {
-          open.push(src);
-        } else if (node.kind !== "plan") {
-          inputs.push(node);
-        }
-      }
-    }
-    return inputs;
+  inputsOf(position: number): readonly DefinitionNode[] {
+    return this.node(position).inputs.map((input) => this.node(input));
   }
 
   /** The join or end node that a plan node's tasks must lead into. */
@@ -92,15 +74,22 @@ export class RunDefinition {
   }
 }
 
-type StepRow = { definition_id: string; position: number; name: string; kind: NodeKind; spec: string };
-type EdgeRow = { definition_id: string; src: number; dst: number; reason: string };
+type StepRow = {
+  definition_id: string;
+  position: number;
+  name: string;
+  kind: NodeKind;
+  spec: string;
+  inputs: number[];
+};
+type EdgeRow = { definition_id: string; src: number; dst: number };
 
 const LOAD_DEFINITIONS =
   "select id::text as id, name, hash from goalpost.definitions where id = any($1::bigint[])";
 const LOAD_STEPS =
-  "select definition_id::text, position, name, kind, spec::text from goalpost.steps where definition_id = any($1::bigint[])";
+  "select definition_id::text, position, name, kind, spec::text, inputs from goalpost.steps where definition_id = any($1::bigint[])";
 const LOAD_EDGES =
-  "select definition_id::text, src, dst, reason from goalpost.edges where definition_id = any($1::bigint[])";
+  "select definition_id::text, src, dst from goalpost.edges where definition_id = any($1::bigint[])";
 
 /** Loads definitions when a task needs them, and again when a planned run has grown. */
 export class DefinitionCache {
@@ -142,11 +131,12 @@ export class DefinitionCache {
         id: Number(row.id),
         name: row.name,
         hash: row.hash,
-        nodes: (stepsOf.get(row.id) ?? []).map(({ position, name, kind, spec }) => ({
+        nodes: (stepsOf.get(row.id) ?? []).map(({ position, name, kind, spec, inputs }) => ({
           position,
           name,
           kind,
           spec: JSON.parse(spec) as NodeSpec,
+          inputs,
         })),
         edges: edgesOf.get(row.id) ?? [],
       });

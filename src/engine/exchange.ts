@@ -18,7 +18,7 @@ import {
 import { isTransient } from "./transient.ts";
 
 const EXCHANGE =
-  "select goalpost.exchange($1::uuid, $2::bigint, $3::int, $4::text[], $5::boolean, $6::bigint[], $7::json, $8::json, $9::json, $10::json, $11::json, $12::json, $13::json, $14::json, $15::json, $16::timestamptz) as reply";
+  "select goalpost.exchange($1::uuid, $2::bigint, $3::int, $4::text[], $5::boolean, $6::boolean, $7::bigint[], $8::json, $9::json, $10::json, $11::json, $12::json, $13::json, $14::json, $15::json, $16::json, $17::timestamptz) as reply";
 
 /** At most this many elements, and about this much text, go into one call. */
 const MAX_ELEMENTS = 1000;
@@ -223,6 +223,7 @@ export class Exchange {
       Math.max(0, this.#options.room()),
       this.#options.lanes,
       poll,
+      [...batch.starts, ...batch.reports].some((element) => element.row.extras),
       closed.length > 0 ? closed.map(String) : null,
       ...toBatch(batch.starts),
       ...toBatch(batch.reports),

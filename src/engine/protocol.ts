@@ -27,6 +27,8 @@ export interface RunInfo {
   readonly settings: Json;
   readonly workflow: string;
   readonly source: "static" | "dynamic" | "planned";
+  /** It has a limit, or its transitions are recorded: reports on its tasks say so. */
+  readonly extras: boolean;
 }
 
 /** A run that is final. */
@@ -56,7 +58,7 @@ export interface Reply {
 }
 
 type TaskRow = [string, number, number, number, number, number, Json, Record<string, Json> | null];
-type RunRow = [string, Json, Json, string, RunInfo["source"]];
+type RunRow = [string, Json, Json, string, RunInfo["source"], boolean];
 
 interface RawReply {
   readonly tasks: readonly TaskRow[] | null;
@@ -93,9 +95,9 @@ export function parseReply(text: string): Reply {
       (raw.values ?? []).map(([runId, position, output]) => [valueKey(runId, position), output]),
     ),
     runs: new Map(
-      (raw.runs ?? []).map(([id, input, settings, workflow, source]) => [
+      (raw.runs ?? []).map(([id, input, settings, workflow, source, extras]) => [
         id,
-        { id, input, settings, workflow, source },
+        { id, input, settings, workflow, source, extras },
       ]),
     ),
     refused: new Map(raw.refused ?? []),
@@ -123,14 +125,18 @@ export interface StartRow {
   readonly priority: number;
   readonly owner: string;
   /** Unique for the workflow: the run is not stored if another one has it. Default: none. */
-  readonly idempotencyKey?: string | null | undefined;
+  readonly idempotencyKey?: string | null;
   readonly inputHash: string | null;
-  /** Tasks of the run that may run at once. Default: any number. */
-  readonly maxParallel?: number | null | undefined;
   readonly deadlineMs: number | null;
+  /** Milliseconds until the run starts. */
+  readonly delayMs?: number;
+  /** Tasks of the run that may run at once; null for any number. */
+  readonly maxParallel?: number | null;
+  /** Transitions are written to goalpost.events. */
+  readonly traced?: boolean;
+  /** It begins with a map over its input. */
+  readonly mapsInput?: boolean;
   readonly labels: Json;
-  /** Milliseconds until its first tasks are ready. Default: none. */
-  readonly delayMs?: number | null | undefined;
   /** JSON text. */
   readonly input: string;
   readonly settings: Json;
@@ -143,6 +149,8 @@ export interface BatchRow {
   readonly head: string;
   readonly payload: string;
   readonly shape: string | null;
+  /** It belongs to a run that needs more than the usual: see goalpost.exchange. */
+  readonly extras: boolean;
 }
 
 /** The parallel arrays of a batch as goalpost.exchange takes them: heads, payloads, shapes; null for none. */
@@ -174,36 +182,41 @@ export function encodeStart(row: StartRow): BatchRow {
     row.maxParallel ?? null,
     row.deadlineMs,
     row.labels,
-    row.delayMs ?? null,
+    row.delayMs ?? 0,
+    row.traced ?? false,
   ]);
   const planned = row.shape !== null || row.settings !== null;
   const shape = planned ? `[${JSON.stringify(row.settings)},${row.shape ?? "null"}]` : null;
-  return { head, payload: row.input, shape };
+  const extras = Boolean(row.maxParallel) || row.traced === true || row.mapsInput === true;
+  return { head, payload: row.input, shape, extras };
 }
 
-export type Outcome = "completed" | "retry" | "failed" | "released";
+export type Outcome = "completed" | "skipped" | "retry" | "failed" | "released";
 
 export interface Report {
   readonly task: TaskKey;
   readonly outcome: Outcome;
   /** JSON text of the output or the error. */
   readonly payload: string;
-  readonly delayMs: number;
+  /** What belongs to the outcome: see migrations/functions/settle.sql. */
+  readonly number: number;
   /** JSON text of the shape that the run grows by, or null. */
   readonly shape: string | null;
+  /** As in {@link RunInfo}. */
+  readonly extras: boolean;
 }
 
 /** A report as an element of _reports. */
 export function encodeReport(report: Report): BatchRow {
   const { runId, position, item, delivery } = report.task;
-  const head = `["${runId}",${position},${item},${delivery},"${report.outcome}",${report.delayMs}]`;
-  return { head, payload: report.payload, shape: report.shape };
+  const head = `["${runId}",${position},${item},${delivery},"${report.outcome}",${report.number}]`;
+  return { head, payload: report.payload, shape: report.shape, extras: report.extras };
 }
 
 /** A checkpoint as an element of _marks. `value` is JSON text. */
 export function encodeMark(task: TaskKey, key: string, value: string): BatchRow {
   const head = `["${task.runId}",${task.position},${task.item},${task.delivery},${JSON.stringify(key)},0]`;
-  return { head, payload: value, shape: null };
+  return { head, payload: value, shape: null, extras: false };
 }
 
 /** Reports are settled in the order in which tasks are locked. */

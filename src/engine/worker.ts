@@ -257,7 +257,7 @@ export class Worker {
         { workflow: prepared?.run.workflow, step: prepared?.node.name, delayMs },
         "no code for this step here",
       );
-      this.#settle({ ...released(task), delayMs }, seq);
+      this.#settle({ ...released(task), number: delayMs }, seq);
       return;
     }
     const report = await this.#attempt({
@@ -278,7 +278,14 @@ export class Worker {
     return carryOut(options).catch((error: unknown): Report => {
       const message = error instanceof Error ? error.message : String(error);
       const payload = JSON.stringify({ code: "STEP_FAILED", message, task: null });
-      return { task: options.task, outcome: "failed", payload, delayMs: 0, shape: null };
+      return {
+        task: options.task,
+        outcome: "failed",
+        payload,
+        number: 0,
+        shape: null,
+        extras: options.run.extras,
+      };
     });
   }
 
@@ -340,5 +347,6 @@ function toRefusal(error: unknown): ErrorRecord {
 }
 
 function released(task: ClaimedTask): Report {
-  return { task, outcome: "released", payload: "null", delayMs: 0, shape: null };
+  // Nobody may know whether the run has a limit: to say so does no harm.
+  return { task, outcome: "released", payload: "null", number: 0, shape: null, extras: true };
 }

@@ -21,6 +21,8 @@ export interface PlanPlace {
   readonly depth: number;
   /** The task that was decomposed; undefined for the goal itself. */
   readonly parent?: string;
+  /** Positions of the nodes whose outputs the plan node is given, and lets through. */
+  readonly inputs?: readonly number[];
 }
 
 /** The nodes that stand for one task: where its dependencies lead, and what its dependents wait for. */
@@ -192,6 +194,7 @@ class ShapeBuilder {
         rank: ranks[index] ?? 0,
       })),
       edges,
+      ...(this.#place.inputs && { letThrough: this.#place.inputs }),
     };
   }
 }

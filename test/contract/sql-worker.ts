@@ -46,7 +46,7 @@ export const diamond: AnyWorkflow = workflow("sql_diamond")
   .step("d", { after: ["b", "c"] }, () => 0);
 
 const EXCHANGE = `select goalpost.exchange(_worker => $1::uuid, _seq => $2::bigint, _room => $3::int,
-  _lanes => $4::text[], _poll => true, _closed => $5::bigint[],
+  _lanes => $4::text[], _poll => true, _extras => true, _closed => $5::bigint[],
   _starts => $6::json, _start_inputs => $7::json, _start_plans => $8::json,
   _reports => $9::json, _payloads => $10::json, _shapes => $11::json,
   _marks => $12::json, _values => $13::json, _beat => null, _now => null) as reply`;
@@ -71,7 +71,14 @@ export class SqlWorker {
   async exchange(call: Call = {}): Promise<Reply> {
     this.#seq = call.seq ?? this.#seq + 1;
     const reports = (call.reports ?? []).map(({ task, outcome, payload = null, delayMs = 0 }) =>
-      encodeReport({ task, outcome, payload: JSON.stringify(payload), delayMs, shape: null }),
+      encodeReport({
+        task,
+        outcome,
+        payload: JSON.stringify(payload),
+        number: delayMs,
+        shape: null,
+        extras: true,
+      }),
     );
     const marks = (call.marks ?? []).map(({ task, key, value }) =>
       encodeMark(task, key, JSON.stringify(value)),
