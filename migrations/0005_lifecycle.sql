@@ -3,9 +3,11 @@
 -- The worker that a run was started with, once another one has taken the run over; null until then.
 alter table goalpost.runs add column first_owner uuid;
 
--- Neither index costs a run that is not retried and has no labels anything, and neither changes when a run ends.
+-- None of these changes when a run ends, and the first two cost a run that is not retried and has no labels nothing.
+-- With a million runs the list of a workflow that has few of them takes 3 ms by its index, and 2 s without.
 create index runs_by_retry on goalpost.runs (retry_of) where retry_of is not null;
 create index runs_by_label on goalpost.runs using gin (labels) where labels is not null;
+create index runs_by_workflow on goalpost.runs (workflow, created_at, id);
 
 -- One row per finished run, for reports and other programs. instance_id is the name of the instance that started the
 -- run, or its worker's id once the instance is forgotten. completed_at is when the run ended, however it ended.

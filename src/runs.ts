@@ -6,7 +6,7 @@ import { check } from "./core/policy.ts";
 import { getProgress } from "./progress.ts";
 import { checkRunFilter } from "./run-filter.ts";
 import type { Progress } from "./run-result.ts";
-import type { RunWatch, WaitOptions } from "./run-watch.ts";
+import { checkWait, type RunWatch, type WaitOptions } from "./run-watch.ts";
 import { type PruneReport, prune } from "./store/prune.ts";
 import { cancelRun, listChildren, pauseRun, resumeRun } from "./store/run-actions.ts";
 import { listRuns, type RunFilter } from "./store/run-list.ts";
@@ -169,6 +169,7 @@ export class Runs {
    * @throws RUN_NOT_FOUND, WAIT_TIMEOUT, CLOSED, or the signal's reason
    */
   async wait(id: string, options: WaitOptions = {}): Promise<RunSummary> {
+    checkWait(options);
     await getRun(this.#driver, id);
     await this.#watch.waitFor(id, options);
     return getRun(this.#driver, id);

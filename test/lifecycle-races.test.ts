@@ -145,7 +145,7 @@ describe("several processes on one database", () => {
       .step("b", { after: ["a"] }, () => 2)
       .step("c", { after: ["a"] }, () => 3)
       .step("d", { after: ["b", "c"] }, () => 4);
-    const ends: Promise<[boolean, RunStatus]>[] = Array.from({ length: 120 }, async (_, index) => {
+    const ends = Array.from({ length: 120 }, async (_, index): Promise<[boolean, RunStatus]> => {
       const { runId } = await gp.start(w, index);
       const cancelled = await other.runs.cancel(runId, { force: index % 3 === 0 });
       return [cancelled, (await gp.runs.wait(runId)).status];

@@ -23,32 +23,36 @@ export interface RunFilter {
   readonly offset?: number | undefined;
 }
 
-/** Which ends of the index a list reads from; finishedAt has none, and is sorted. */
-const LIST: Readonly<Record<RunOrder, string>> = {
+/** The statement for each order. By createdAt an index gives the order; by finishedAt every run is looked at. */
+export const LIST_RUNS: Readonly<Record<RunOrder, string>> = {
   "createdAt desc": listStatement("created_at", "<", "desc"),
   "createdAt asc": listStatement("created_at", ">", "asc"),
   "finishedAt desc": listStatement("finished_at", "<", "desc"),
   "finishedAt asc": listStatement("finished_at", ">", "asc"),
 };
 
-export const RUN_ORDERS: readonly string[] = Object.keys(LIST);
+export const RUN_ORDERS: readonly string[] = Object.keys(LIST_RUNS);
 
-// The code is read off the text: decoding the json would stumble over strings with \u0000.
+// The page is chosen first: what is wide is read of its runs only. The code of an error is read off the text: decoding
+// the json would stumble over strings with \u0000.
 function listStatement(column: string, beyond: string, direction: string): string {
-  return `select ${RUN_COLUMNS} from goalpost.runs r
-  where r.${column} is not null
-    and ($1::text[] is null or r.status = any($1)) and ($2::text is null or r.workflow = $2)
-    and ($3::jsonb is null or r.labels @> $3) and ($4::text is null or r.labels ? $4)
-    and ($5::text is null or r.error::text ~ $5)
-    and ($6::uuid is null or (r.${column}, r.id) ${beyond} ($7::timestamptz, $6::uuid))
-  order by r.${column} ${direction}, r.id ${direction} limit $8::int offset $9::int`;
+  return `select ${RUN_COLUMNS} from (
+    select p.id from goalpost.runs p
+    where p.${column} is not null
+      and ($1::text[] is null or p.status = any($1)) and ($2::text is null or p.workflow = $2)
+      and ($3::jsonb is null or p.labels @> $3) and ($4::text is null or p.labels ? $4)
+      and ($5::text is null or p.error::text ~ $5)
+      and ($6::uuid is null or (p.${column}, p.id) ${beyond} ($7::timestamptz, $6::uuid))
+    order by p.${column} ${direction}, p.id ${direction} limit $8::int offset $9::int) page
+  cross join lateral (select * from goalpost.runs where id = page.id offset 0) r
+  order by r.${column} ${direction}, r.id ${direction}`;
 }
 
 /** Runs in the order asked for. @throws RUN_NOT_FOUND if there is no run `after`, INVALID_INPUT if it has no place */
 export async function listRuns(db: Queryable, filter: RunFilter): Promise<RunSummary[]> {
   const order = filter.orderBy ?? "createdAt desc";
   const [labels, label] = toLabels(filter.label);
-  const rows = await db.query<RunRow>(LIST[order], [
+  const rows = await db.query<RunRow>(LIST_RUNS[order], [
     filter.status === undefined ? null : [filter.status].flat(),
     filter.workflow ?? null,
     labels && JSON.stringify(labels),

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { NonRetryableError, type RunFilter, type RunOrder, workflow } from "../../src/index.ts";
+import { LIST_RUNS } from "../../src/store/run-list.ts";
 import { rejection } from "../promises.ts";
 import { describeOnEachBackend } from "./backends.ts";
 
@@ -131,6 +132,25 @@ describeOnEachBackend("listing runs", (backend) => {
   ])("filters that cannot be are refused with INVALID_INPUT: %j", async (filter) => {
     const t = await backend.client();
     expect(await rejection(t.gp.runs.list(filter))).toMatchObject({ code: "INVALID_INPUT" });
+  });
+
+  test.each([
+    ["the newest", [null, null, null], "runs_by_age"],
+    ["those of a workflow", [null, "few_7", null], "runs_by_workflow"],
+    ["those with a label", [null, null, '{"customer":"c7"}'], "runs_by_label"],
+  ])("among many runs %s are found by an index", async (_, [status, name, labels], index) => {
+    await backend.query(
+      `insert into goalpost.runs (id, definition_id, workflow, source, status, execution, lane, prio, key, root_run_id,
+        input, labels, created_at)
+       select i.id, 1, 'few_' || n % 1000, 'static', 'running', 'local', '', 0, 0, i.id, '1',
+        jsonb_build_object('customer', 'c' || n % 1000), timestamptz '2020-01-01' + n * interval '1 s'
+       from generate_series(1, 20000) n cross join lateral (select gen_random_uuid() as id where n > 0) i`,
+    );
+    await backend.query("analyze goalpost.runs");
+    const values = [status, name, labels, null, null, null, null, 50, 0];
+    const plan = await backend.query(`explain ${LIST_RUNS["createdAt desc"]}`, values);
+    await backend.query("delete from goalpost.runs where definition_id = 1 and lane = ''");
+    expect(plan.map((row) => row["QUERY PLAN"]).join("\n")).toContain(index);
   });
 
   test("job_results has a row for each finished run", async () => {
