@@ -106,6 +106,7 @@ export class GoalRuns {
         input: inputToJson(input, "the goal is"),
         settings: settings as unknown as Json,
         shape: JSON.stringify(shapeToRows(shape)),
+        traced: options.events ?? true,
       },
       { goal: code },
     );
@@ -214,6 +215,7 @@ export class GoalRuns {
       ...how,
       result: async (wait) => this.#toResult(await watch.waitFor(runId, wait)),
       progress: () => runs.progress(runId),
+      events: (from) => runs.events(runId, from),
       cancel: (reason) => runs.cancel(runId, { reason }),
     };
   }

@@ -89,7 +89,7 @@ export class Goalpost implements AsyncDisposable {
       about: { name: parts.name, host: hostname(), pid: process.pid, version: VERSION },
       onFinished: (run) => this.#finished(run),
     });
-    this.runs = new Runs(parts.driver, this.#watch, {
+    this.runs = new Runs(parts, this.#watch, {
       cancelled: (runId) => this.#abort(runId),
       wake: () => this.#worker.wake(),
       retry: (runId, resetAll) => this.#retry(runId, resetAll),
@@ -192,6 +192,7 @@ export class Goalpost implements AsyncDisposable {
       attached,
       result: async (wait) => toRunResult<O>(await this.#watch.waitFor(runId, wait)),
       progress: () => this.runs.progress(runId),
+      events: (from) => this.runs.events(runId, from),
       cancel: (reason) => this.runs.cancel(runId, { reason }),
     };
   }

@@ -27,7 +27,7 @@ export type {
 } from "./core/goal.ts";
 export type { Json, Stored } from "./core/json.ts";
 export { type LogFields, type Logger, silentLogger } from "./core/logger.ts";
-export type { RetryPolicy, StepPolicy } from "./core/retry.ts";
+export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
 export {
   defineStep,
   defineSteps,
@@ -49,9 +49,11 @@ export type { OpenOptions, WorkersOptions } from "./open-options.ts";
 export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./options.ts";
 export { type RenderOptions, renderMermaid, renderTree } from "./plan/render.ts";
 export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
+export type { EventsOptions } from "./run-events.ts";
 export type { ComposedResult, GoalHandle, GoalResult, Progress, RunHandle, RunResult } from "./run-result.ts";
 export type { WaitOptions } from "./run-watch.ts";
 export type { CancelOptions, PruneOptions, RetryOptions, RunRecord, Runs } from "./runs.ts";
+export type { RunEvent, RunEventType } from "./store/events.ts";
 export type { MigrationReport } from "./store/migrate.ts";
 export type { Database } from "./store/open-driver.ts";
 export type { PoolLike } from "./store/pg-driver.ts";

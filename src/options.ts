@@ -36,6 +36,8 @@ export interface StartOptions {
   /** Milliseconds after which the run fails with RUN_DEADLINE. Default: none. */
   readonly deadlineMs?: number | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Keep what happens to the run, for `gp.runs.events()`. Default: true for goals, false for other workflows. */
+  readonly events?: boolean | undefined;
   /** On execute…: aborting cancels the run. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -62,8 +62,10 @@ function stepCode(name: string, step: StepMap[string], node: DefinitionNode): Ta
   return {
     policy: resolvePolicy(node.spec, isStep(step) ? step : undefined),
     async execute(call) {
-      const input = { ...call.inputs, run: call.run.input } as unknown as GoalInput;
-      const bound = bindRefs(node.spec.args ?? (isStep(step) ? {} : null), call.inputs);
+      const { over } = node.spec;
+      const inputs = over === undefined ? call.inputs : { ...call.inputs, [over]: call.itemInput };
+      const input = { ...inputs, run: call.run.input } as unknown as GoalInput;
+      const bound = bindRefs(node.spec.args ?? (isStep(step) ? {} : null), inputs);
       const args = await parseArgs(name, step, bound);
       const ctx = makeContext(call, { input, args, goal: toGoal(call.run.input) });
       if (!isStep(step)) {
@@ -105,7 +107,7 @@ function planCode(code: GoalCode, definition: RunDefinition, node: DefinitionNod
         position: node.position,
         join: join.position,
         depth,
-        inputs: node.inputs,
+        inputs: definition.inputsOf(node.position),
         ...(parent && { parent }),
       });
       return { output: graph, shape };

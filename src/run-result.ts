@@ -4,7 +4,9 @@ import type { Goal, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import type { Json } from "./core/json.ts";
 import type { Usage } from "./core/usage.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
+import type { EventsOptions } from "./run-events.ts";
 import type { WaitOptions } from "./run-watch.ts";
+import type { RunEvent } from "./store/events.ts";
 import type { RunSummary } from "./store/runs.ts";
 
 /** What a finished run of a workflow returns. */
@@ -63,6 +65,8 @@ export interface RunHandle<Result> {
    */
   result(options?: WaitOptions): Promise<Result>;
   progress(): Promise<Progress>;
+  /** What happens to the run: see `gp.runs.events`. */
+  events(options?: EventsOptions): AsyncGenerator<RunEvent, void, undefined>;
   /** Cancels the run; false if it had ended already. */
   cancel(reason?: string): Promise<boolean>;
 }

@@ -1,12 +1,15 @@
+import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { type ErrorRecord, toErrorRecord } from "./core/error-record.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { Json } from "./core/json.ts";
 import { check } from "./core/policy.ts";
 import { getProgress } from "./progress.ts";
+import { type EventsOptions, runEvents } from "./run-events.ts";
 import { checkRunFilter } from "./run-filter.ts";
 import type { Progress } from "./run-result.ts";
 import { checkWait, type RunWatch, type WaitOptions } from "./run-watch.ts";
+import type { RunEvent } from "./store/events.ts";
 import { type PruneReport, prune } from "./store/prune.ts";
 import { cancelRun, listChildren, pauseRun, resumeRun } from "./store/run-actions.ts";
 import { listRuns, type RunFilter } from "./store/run-list.ts";
@@ -67,9 +70,15 @@ export class Runs {
   readonly #driver: Driver;
   readonly #watch: RunWatch;
   readonly #hooks: RunHooks;
+  readonly #clock: Clock;
 
-  constructor(driver: Driver, watch: RunWatch, hooks: RunHooks) {
+  constructor(
+    { driver, clock }: { readonly driver: Driver; readonly clock: Clock },
+    watch: RunWatch,
+    hooks: RunHooks,
+  ) {
     this.#driver = driver;
+    this.#clock = clock;
     this.#watch = watch;
     this.#hooks = hooks;
   }
@@ -173,6 +182,15 @@ export class Runs {
     await getRun(this.#driver, id);
     await this.#watch.waitFor(id, options);
     return getRun(this.#driver, id);
+  }
+
+  /**
+   * What happens to a run, from its start or after a cursor (the `seq` of an event), until it is final. The order is that
+   * of the commits, without gaps; each transition is told once.
+   * @throws RUN_NOT_FOUND, INVALID_INPUT, INVALID_STATE if the run keeps no events, or the signal's reason
+   */
+  events(id: string, options: EventsOptions = {}): AsyncGenerator<RunEvent, void, undefined> {
+    return runEvents({ driver: this.#driver, clock: this.#clock }, id, options);
   }
 
   async #cancel(id: string, how: { error: ErrorRecord; force: boolean }): Promise<boolean> {

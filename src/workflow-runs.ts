@@ -19,6 +19,11 @@ export interface WorkflowRunsOptions {
   readonly lane: string;
 }
 
+/** What a JSON text holds, in a word. */
+function kindOf(text: string): string {
+  return text === "null" ? "null" : text.startsWith("{") ? "an object" : `a ${typeof JSON.parse(text)}`;
+}
+
 /** Starts the runs of workflows in code. */
 export class WorkflowRuns {
   readonly #o: WorkflowRunsOptions;
@@ -42,6 +47,13 @@ export class WorkflowRuns {
       );
     }
     const text = inputToJson(input, `the input of workflow "${workflow.name}" is`);
+    const overInput = workflow.steps.find((step) => step.map && step.map.over === undefined);
+    if (overInput && !text.startsWith("[")) {
+      throw new GoalpostError(
+        "TYPE_VIOLATION",
+        `map "${overInput.name}" of workflow "${workflow.name}" needs an array, but the input of the run is ${kindOf(text)}`,
+      );
+    }
     const definitionId = await this.#define(workflow);
     const { starter, workerId, lane } = this.#o;
     return starter.start(
@@ -57,6 +69,8 @@ export class WorkflowRuns {
         input: text,
         settings: null,
         shape: null,
+        traced: options.events ?? false,
+        mapsInput: overInput !== undefined,
       },
       { workflow },
     );

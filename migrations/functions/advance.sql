@@ -1,10 +1,11 @@
 -- Counts down the dependents of tasks that became final. A dependent is decided once, when its last dependency is: it is
 -- skipped if one that it needs was (or failed) with "cascade", else ready, or completed if it settles by itself (gate,
 -- join, end); then its own dependents are next. Ready tasks go straight to the worker if they fit into its room and
--- nothing better waits in its lanes (_head). Runs whose end node is reached are finished: over.
+-- nothing better waits in its lanes (_head). Runs whose end node is reached are finished: over. _extras: some run may be
+-- traced.
 -- The update locks children in the order in which they are counted.
 create or replace function goalpost.advance(
-  _runs uuid[], _positions int[], _definitions bigint[], _cascades boolean[],
+  _runs uuid[], _positions int[], _definitions bigint[], _cascades boolean[], _extras boolean,
   _worker uuid, _lanes text[], _room int, _head goalpost.place)
 returns goalpost.advanced language plpgsql as $$
 declare
@@ -68,6 +69,9 @@ begin
       -- Most have neither.
       if exists (select 1 from unnest(_decided) d where d.kind in ('join', 'map')) then
         select c.decided, c.over into _decided, _got.over from goalpost.complete_children(_decided, _got.over) c;
+      end if;
+      if _extras then
+        perform goalpost.trace_decided(_decided);
       end if;
       foreach _task in array coalesce(_decided, '{}') loop
         if _task.status = 'running' then

@@ -22,6 +22,6 @@ begin
   end if;
   select e.over, e.runs, e.positions, e.definitions into _over, _runs, _positions, _definitions
   from goalpost.expand_maps(_runs, _positions, _definitions) e;
-  _got := goalpost.advance(_runs, _positions, _definitions, null, null, null, 0, null);
+  _got := goalpost.advance(_runs, _positions, _definitions, null, true, null, null, 0, null);
   return _over || _got.over;
 end $$;

@@ -20,5 +20,6 @@ begin
     delete from goalpost.ready where ctid = any(array(
       select q.ctid from goalpost.ready q where q.run_id = _run for update skip locked));
   end if;
+  perform goalpost.publish();
   return true;
 end $$;

@@ -48,6 +48,9 @@ begin
   end if;
   if _marks is not null then
     _stale := goalpost.save_checkpoints(_worker, _marks, _values);
+    if _extras then
+      perform goalpost.trace_started(_worker, _marks);
+    end if;
   end if;
   if _reports is not null then
     _settled := goalpost.settle(_worker, _reports, _payloads, _shapes, _extras, _lanes, _room, _head);
@@ -66,6 +69,9 @@ begin
   end if;
   if not _replayed then
     _handed := goalpost.hand_out(_worker, _seq, _room, _lanes, _got, _roots);
+  end if;
+  if _extras or _over is not null then
+    perform goalpost.publish();
   end if;
   return goalpost.reply(_worker, case when _handed or _replayed then _seq end, _refused, _stale, _over,
     _poll or _reports is not null);

@@ -35,6 +35,7 @@ begin
         'task', json_build_object('id', _map.name, 'step', coalesce(_map.step, _map.name), 'attempt', 1));
       update goalpost.tasks set status = 'failed', error = _error, finished_at = _at
       where run_id = _map.run_id and position = _map.position and item = -1 and status = 'ready';
+      perform goalpost.emit_task(_map.run_id, _map.position, 'task_failed', json_build_object('error', _error));
       if goalpost.stop_run(_map.run_id, 'failed', _error) then
         over := over || _map.run_id;
       end if;
@@ -49,11 +50,13 @@ begin
     if _count = 0 then
       update goalpost.tasks set status = 'completed', output = '[]', finished_at = _at
       where run_id = _map.run_id and position = _map.position and item = -1;
+      perform goalpost.emit_task(_map.run_id, _map.position, 'task_completed', null);
       runs := runs || _map.run_id;
       positions := positions || _map.position;
       definitions := definitions || _map.definition_id;
       continue;
     end if;
+    perform goalpost.emit_task(_map.run_id, _map.position, 'task_started', null);
     update goalpost.tasks set status = 'waiting', deps_left = _count, started_at = _at,
       next_item = case when _count > _map.map_concurrency then _map.map_concurrency end
     where run_id = _map.run_id and position = _map.position and item = -1;

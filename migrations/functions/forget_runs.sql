@@ -7,6 +7,8 @@ declare
   _definitions bigint[] := array(select d.id from goalpost.definitions d where d.run_id = any(_runs));
   _count       int;
 begin
+  delete from goalpost.events where run_id = any(_runs);
+  delete from goalpost.event_counters where run_id = any(_runs);
   delete from goalpost.checkpoints where run_id = any(_runs);
   delete from goalpost.attempts where run_id = any(_runs);
   delete from goalpost.tasks where run_id = any(_runs);

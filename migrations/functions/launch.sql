@@ -5,6 +5,7 @@ begin
   if not found then
     return null;
   end if;
+  perform goalpost.emit(_run, 'workflow_started', null);
   perform goalpost.requeue(_run);
   return goalpost.begin_run(_run);
 end $$;

@@ -2,5 +2,10 @@
 create or replace function goalpost.pause_run(_run uuid) returns boolean language plpgsql as $$
 begin
   update goalpost.runs set status = 'paused' where id = _run and status = 'running';
-  return found;
+  if not found then
+    return false;
+  end if;
+  perform goalpost.emit(_run, 'workflow_paused', null);
+  perform goalpost.publish();
+  return true;
 end $$;

@@ -61,5 +61,6 @@ begin
       'task', json_build_object('id', _poisoned.name, 'step', _poisoned.step, 'attempt', _poisoned.failures + 1)));
   end loop;
   delete from goalpost.handouts where worker = _worker and seq = any(_seqs);
+  perform goalpost.publish();
   return _count;
 end $$;

@@ -13,6 +13,8 @@ begin
   if not found then
     return false;
   end if;
+  perform goalpost.emit(_run, 'workflow_resumed', null);
   perform goalpost.queue_ready(_run);
+  perform goalpost.publish();
   return true;
 end $$;

@@ -34,6 +34,7 @@ begin
       case when _was.settings is not null then json_build_array(json_build_array(_was.settings, null)) end,
       true, null, '{}', 0, null);
     update goalpost.runs set retry_of = _old where id = _new;
+    perform goalpost.publish();
     return _new;
   end if;
 
@@ -44,10 +45,15 @@ begin
     _was.input, _was.settings, _was.labels, goalpost.now() + (_was.deadline_at - _was.created_at), goalpost.now(),
     _was.traced);
   perform goalpost.carry_over(_old, _new, _definition);
+  if _was.traced then
+    insert into goalpost.event_counters (run_id, seq) values (_new, 0);
+    perform goalpost.emit(_new, 'workflow_started', null);
+  end if;
   perform goalpost.requeue(_new);
-  perform goalpost.begin_run(_new);
   insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
   select '@', 0, extract(epoch from r.deadline_at), 0, _new, -1, -1, '!deadline'
   from goalpost.runs r where r.id = _new and r.deadline_at is not null;
+  perform goalpost.begin_run(_new);
+  perform goalpost.publish();
   return _new;
 end $$;

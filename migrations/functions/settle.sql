@@ -32,6 +32,7 @@ begin
       output = case when r.outcome = 'completed' then r.payload end,
       error = case when r.outcome = 'failed' then r.payload end,
       failures = t.failures + case when r.outcome = 'retry' or (r.outcome = 'failed' and r.number = 0) then 1 else 0 end,
+      started_at = case when r.outcome <> 'skipped' then t.started_at end,
       finished_at = case when r.outcome in ('completed', 'skipped', 'failed') then _at end
     from report r
     where t.run_id = r.run_id and t.position = r.position and t.item = r.item
@@ -43,6 +44,9 @@ begin
     bool_or(outcome not in ('completed', 'skipped')), bool_or(grows), bool_or(item >= 0)
   into _settled, _runs, _positions, _definitions, _cascades, _other, _grows, _items from settled;
 
+  if _extras and _settled is not null then
+    perform goalpost.trace_reports(_reports, _payloads, _settled);
+  end if;
   if _grows then
     for _more in
       select r.run_id, r.shape, u.definition_id
@@ -70,7 +74,7 @@ begin
   end if;
 
   if _runs is not null then
-    progress := goalpost.advance(_runs, _positions, _definitions, _cascades, _worker, _lanes, _room, _head);
+    progress := goalpost.advance(_runs, _positions, _definitions, _cascades, _extras, _worker, _lanes, _room, _head);
   end if;
   if _extras and _settled is not null then
     perform goalpost.free_slots(_reports, _settled);

@@ -57,6 +57,7 @@ begin
       update goalpost.tasks set status = 'cancelled', finished_at = goalpost.now()
       where run_id = _item.run_id and position = _item.position and item >= 0
         and status in ('waiting', 'ready', 'running', 'suspended');
+      perform goalpost.emit_task(_item.run_id, _item.position, 'task_failed', json_build_object('error', _item.error));
       runs := runs || _item.run_id;
       positions := positions || _item.position;
       definitions := definitions || _item.definition_id;

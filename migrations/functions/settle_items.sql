@@ -27,6 +27,7 @@ begin
           select output from goalpost.tasks
           where run_id = _done.run_id and position = _done.position and item >= 0 order by run_id, position, item) i)
       where run_id = _done.run_id and position = _done.position and item = -1;
+      perform goalpost.emit_task(_done.run_id, _done.position, 'task_completed', null);
       runs := runs || _done.run_id;
       positions := positions || _done.position;
       definitions := definitions || _map.definition_id;

@@ -6,12 +6,21 @@ declare
   _over uuid[];
 begin
   for _run in
-    select r.id, r.max_parallel
+    select r.id, r.max_parallel, r.traced, r.status
     from json_array_elements(_starts) e(h)
     cross join lateral (
-      select id, max_parallel from goalpost.runs where id = (e.h->>0)::uuid and status = 'running' offset 0) r
+      select id, max_parallel, traced, status from goalpost.runs
+      where id = (e.h->>0)::uuid and status in ('queued', 'running') offset 0) r
     order by r.id
   loop
+    if _run.traced then
+      -- A run that was there before has a counter.
+      insert into goalpost.event_counters (run_id, seq) values (_run.id, 0) on conflict do nothing;
+      if found and _run.status = 'running' then
+        perform goalpost.emit(_run.id, 'workflow_started', null);
+      end if;
+    end if;
+    continue when _run.status = 'queued';
     _over := _over || goalpost.begin_run(_run.id);
     if _run.max_parallel is not null then
       perform goalpost.admit(_run.id);

@@ -23,6 +23,7 @@ begin
   delete from goalpost.ready where ctid = any(array(
     select q.ctid from goalpost.ready q where q.lane = '#' || _run for update skip locked));
   -- Whoever carries out a task of it, or waits for it, should not have to find out by looking.
+  perform goalpost.emit(_run, 'workflow_' || _status, case when _error is not null then json_build_object('error', _error) end);
   perform pg_notify('goalpost', _run::text);
   return true;
 end $$;

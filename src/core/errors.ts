@@ -12,6 +12,7 @@ export type ErrorCode =
   | "WAIT_TIMEOUT"
   | "OUTPUT_NOT_JSON"
   | "OUTPUT_TOO_LARGE"
+  | "TYPE_VIOLATION"
   | "CANCELLED"
   | "LEASE_LOST"
   | "POISON"
@@ -69,6 +70,7 @@ const PERMANENT: ReadonlySet<ErrorCode> = new Set([
   "INVALID_STATE",
   "OUTPUT_NOT_JSON",
   "OUTPUT_TOO_LARGE",
+  "TYPE_VIOLATION",
 ]);
 
 /** The one error of this library: a stable {@link ErrorCode} and a sentence that says what to do. */

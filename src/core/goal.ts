@@ -1,6 +1,7 @@
 import type { GraphIssue } from "./errors.ts";
 import type { Json } from "./json.ts";
 import type { Logger } from "./logger.ts";
+import type { OnExhausted } from "./retry.ts";
 
 /** What is wanted. A string stands for a goal with that text. */
 export interface Goal {
@@ -37,6 +38,19 @@ export interface TaskSpec {
   readonly effects?:
     | { readonly reads?: readonly string[] | undefined; readonly writes?: readonly string[] | undefined }
     | undefined;
+  /**
+   * Does the task once for every element of the output of task `over`, an array. The step sees its element where the
+   * output of `over` would be, in its input and in references; the task's output is the array of what it returned.
+   */
+  readonly map?:
+    | {
+        readonly over: string;
+        /** Items under way at once. Default: any number. */
+        readonly concurrency?: number | undefined;
+      }
+    | undefined;
+  /** What becomes of the run when the task has failed for good. Default `"fail"`. */
+  readonly onExhausted?: OnExhausted | undefined;
   /** Tries in all, the first included. Default: the step's, else 3. */
   readonly maxAttempts?: number | undefined;
   /** Milliseconds that one try may take. Default: the step's, else 30,000. */

@@ -41,6 +41,17 @@ export function checkPolicy(policy: StepPolicy, what: string): void {
   check(policy.retry?.maxDelayMs, { what: `${what}: retry.maxDelayMs`, least: 0 });
 }
 
+/** @throws INVALID_INPUT if the value is given and is none of those */
+export function checkOneOf(value: unknown, rule: { what: string; allowed: readonly string[] }): void {
+  if (value !== undefined && !rule.allowed.includes(value as string)) {
+    const allowed = rule.allowed.map((one) => `"${one}"`).join(", ");
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `${rule.what} is ${JSON.stringify(value)}; it must be one of ${allowed}`,
+    );
+  }
+}
+
 export interface NumberRule {
   readonly what: string;
   readonly least: number;

@@ -10,6 +10,12 @@ export interface RetryPolicy {
   readonly jitter: boolean;
 }
 
+/** What becomes of the run when a task has failed for good. */
+export type OnExhausted = "fail" | "cascade" | "continue";
+
+/** What becomes of those that need a task which was skipped. */
+export type OnSkip = "cascade" | "continue";
+
 /** How a step is tried; each falls back to the defaults of the README. */
 export interface StepPolicy {
   /** Tries in all, the first included. Default 3. */

@@ -1,4 +1,5 @@
 import type { Json } from "./json.ts";
+import type { OnExhausted, OnSkip } from "./retry.ts";
 
 /** What a node of a definition is: see migrations/0001_engine.sql. */
 export type NodeKind = "step" | "map" | "plan" | "gate" | "join" | "end";
@@ -21,12 +22,6 @@ export interface ShapeNode {
   readonly mapOver?: number;
 }
 
-/** What becomes of those that need a task which was skipped. */
-export type OnSkip = "cascade" | "continue";
-
-/** What becomes of the run when a task has failed for good. */
-export type OnExhausted = "fail" | "cascade" | "continue";
-
 /** The part of a node that the database keeps for the code. */
 export interface NodeSpec {
   /** The step that does it, if not the node's name. */
@@ -41,6 +36,8 @@ export interface NodeSpec {
   readonly timeoutMs?: number;
   readonly onSkip?: OnSkip;
   readonly onExhausted?: OnExhausted;
+  /** Of a map in a planned run: the task whose output it maps over. */
+  readonly over?: string;
   /** Items of a map that may be under way at once. */
   readonly concurrency?: number;
   readonly retry?: {

@@ -1,13 +1,29 @@
-import type { StepPolicy } from "./retry.ts";
+import type { OnExhausted, OnSkip, StepPolicy } from "./retry.ts";
 import type { Shape } from "./shape.ts";
 import type { StepContext } from "./step.ts";
 
 /** A step of a static workflow, types aside. */
 export interface WorkflowStep {
   readonly name: string;
+  /** Names of the steps that it needs, sorted as they were given. */
   readonly after: readonly string[];
+  /** Those of them that may have been skipped. */
+  readonly optional: readonly string[];
   readonly policy: StepPolicy;
+  readonly onSkip?: OnSkip | undefined;
+  readonly onExhausted?: OnExhausted | undefined;
+  /** Of a map; undefined for other steps. */
+  readonly map?: WorkflowMap | undefined;
+  /** Decides, when the step is reached, whether it runs. */
+  readonly when?: ((input: never) => unknown) | undefined;
   readonly execute: (input: never, ctx: StepContext<never, null>) => unknown;
+}
+
+export interface WorkflowMap {
+  /** The step whose output is mapped over; undefined for the run's input. */
+  readonly over?: string | undefined;
+  /** Items under way at once; undefined for any number. */
+  readonly concurrency?: number | undefined;
 }
 
 /**

@@ -22,6 +22,8 @@ export interface AttemptOptions {
   readonly maxOutputBytes: number;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
+  /** Notes that the function begins. */
+  readonly started: () => void;
 }
 
 /**
@@ -38,7 +40,15 @@ export async function carryOut(options: AttemptOptions): Promise<Report | undefi
     abort.abort(late);
   });
   try {
-    const result = await untilAborted(() => code.execute(makeCall(options)), abort.signal);
+    const call = makeCall(options);
+    if (code.condition && !(await untilAborted(() => isMet(call, code.condition), abort.signal))) {
+      return skip(options);
+    }
+    // Hidden nodes and items have no such event.
+    if (options.run.extras && options.node.kind === "step") {
+      options.started();
+    }
+    const result = await untilAborted(() => code.execute(call), abort.signal);
     return complete(options, result);
   } catch (error) {
     const takenAway = abort.signal.aborted && abort.signal.reason !== late;
@@ -46,6 +56,30 @@ export async function carryOut(options: AttemptOptions): Promise<Report | undefi
   } finally {
     stopTimer();
   }
+}
+
+/** What `when` threw: the task fails at once, and that was no attempt. */
+class ConditionError extends Error {}
+
+async function isMet(call: TaskCall, condition: TaskCode["condition"]): Promise<boolean> {
+  try {
+    return Boolean(await condition?.(call));
+  } catch (error) {
+    throw new ConditionError("when threw", { cause: error });
+  }
+}
+
+function skip(options: AttemptOptions): Report {
+  const { task, node, run } = options;
+  const cascades = (node.spec.onSkip ?? "cascade") === "cascade";
+  return {
+    task,
+    outcome: "skipped",
+    payload: "null",
+    number: cascades ? 1 : 0,
+    shape: null,
+    extras: run.extras,
+  };
 }
 
 function timedOut({ node }: AttemptOptions, timeoutMs: number): GoalpostError {
@@ -149,15 +183,17 @@ function checkSize(text: string, { node, maxOutputBytes }: AttemptOptions): void
   );
 }
 
-function fail(options: AttemptOptions, error: unknown): Report {
+function fail(options: AttemptOptions, thrown: unknown): Report {
   const attempt = options.task.failures + 1;
   const { maxAttempts, retry } = options.code.policy;
+  const undecided = thrown instanceof ConditionError;
+  const error = undecided ? thrown.cause : thrown;
   const record: ErrorRecord = {
     ...toErrorRecord(error),
     task:
       options.node.kind === "plan" ? null : { id: options.node.name, step: stepOf(options.node), attempt },
   };
-  const again = attempt < maxAttempts && !(isGoalpostError(error) && !error.retryable);
+  const again = !undecided && attempt < maxAttempts && !(isGoalpostError(error) && !error.retryable);
   options.logger.warn(
     { runId: options.run.id, taskId: options.node.name, attempt, code: record.code, retry: again },
     "an attempt failed",
@@ -166,7 +202,7 @@ function fail(options: AttemptOptions, error: unknown): Report {
     task: options.task,
     outcome: again ? "retry" : "failed",
     payload: JSON.stringify(record),
-    number: again ? delayAfter(error, () => retryDelayMs(retry, attempt, Math.random())) : 0,
+    number: again ? delayAfter(error, () => retryDelayMs(retry, attempt, Math.random())) : undecided ? 1 : 0,
     shape: null,
     extras: options.run.extras,
   };

@@ -35,6 +35,8 @@ export interface TaskPolicy {
 /** The code of a task. */
 export interface TaskCode {
   readonly policy: TaskPolicy;
+  /** False: the task is skipped. Asked before every try; a throw fails the task. */
+  readonly condition?: ((call: TaskCall) => unknown) | undefined;
   execute(call: TaskCall): Promise<TaskResult>;
 }
 

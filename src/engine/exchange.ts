@@ -9,6 +9,7 @@ import {
   encodeMark,
   encodeReport,
   encodeStart,
+  encodeStarted,
   parseReply,
   type Reply,
   type Report,
@@ -84,6 +85,12 @@ export class Exchange {
   /** Stores a checkpoint; resolves to a status if the task is no longer held, else null. */
   mark(task: TaskKey, key: string, value: string): Promise<string | null> {
     return this.#add("mark", encodeMark(task, key, value), task);
+  }
+
+  /** Notes that the function of a task has begun. */
+  started(task: TaskKey): void {
+    // Told for the record: if it cannot be, the task's own report cannot either, and says so.
+    this.#add("mark", encodeStarted(task), task).catch(() => undefined);
   }
 
   /** Asks for tasks although there may be nothing to hand in. */
@@ -223,7 +230,7 @@ export class Exchange {
       Math.max(0, this.#options.room()),
       this.#options.lanes,
       poll,
-      [...batch.starts, ...batch.reports].some((element) => element.row.extras),
+      [...batch.starts, ...batch.reports, ...batch.marks].some((element) => element.row.extras),
       closed.length > 0 ? closed.map(String) : null,
       ...toBatch(batch.starts),
       ...toBatch(batch.reports),

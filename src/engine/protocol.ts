@@ -219,6 +219,12 @@ export function encodeMark(task: TaskKey, key: string, value: string): BatchRow 
   return { head, payload: value, shape: null, extras: false };
 }
 
+/** That the function of a task has begun, as an element of _marks. */
+export function encodeStarted(task: TaskKey): BatchRow {
+  const head = `["${task.runId}",${task.position},${task.item},${task.delivery},"",1]`;
+  return { head, payload: "null", shape: null, extras: true };
+}
+
 /** Reports are settled in the order in which tasks are locked. */
 export function compareTasks(a: TaskKey, b: TaskKey): number {
   return (a.runId < b.runId ? -1 : a.runId > b.runId ? 1 : 0) || a.position - b.position || a.item - b.item;

@@ -269,6 +269,7 @@ export class Worker {
       logger: this.#options.logger,
       maxOutputBytes: this.#options.maxOutputBytes,
       mark: (key, value) => this.#exchange.mark(task, key, value),
+      started: () => this.#exchange.started(task),
     });
     this.#settle(report ?? released(task), seq);
   }

@@ -21,8 +21,8 @@ export interface PlanPlace {
   readonly depth: number;
   /** The task that was decomposed; undefined for the goal itself. */
   readonly parent?: string;
-  /** Positions of the nodes whose outputs the plan node is given, and lets through. */
-  readonly inputs?: readonly number[];
+  /** The nodes whose outputs the plan node is given, and lets through. */
+  readonly inputs?: readonly { readonly name: string; readonly position: number }[];
 }
 
 /** The nodes that stand for one task: where its dependencies lead, and what its dependents wait for. */
@@ -76,7 +76,7 @@ class ShapeBuilder {
     const { spec } = task;
     const compound = (spec.subtasks?.length ?? 0) > 0;
     if (!compound && !spec.decompose) {
-      const node = this.#add(spec.id, "step", this.#specOf(task));
+      const node = this.#add(spec.id, spec.map ? "map" : "step", this.#specOf(task));
       this.#ends[index] = { entry: node, exit: node };
       return;
     }
@@ -106,6 +106,9 @@ class ShapeBuilder {
       ...(around !== undefined && { parent: around }),
       ...(spec.maxAttempts !== undefined && { maxAttempts: spec.maxAttempts }),
       ...(spec.timeoutMs !== undefined && { timeoutMs: spec.timeoutMs }),
+      ...(spec.onExhausted !== undefined && { onExhausted: spec.onExhausted }),
+      ...(spec.map && { over: spec.map.over }),
+      ...(spec.map?.concurrency !== undefined && { concurrency: spec.map.concurrency }),
     };
   }
 
@@ -166,6 +169,16 @@ class ShapeBuilder {
     return this.#ends[index] ?? { entry: -1, exit: -1 };
   }
 
+  /** Of a task of this graph, or of one that was finished before. */
+  #positionOf(id: string): number {
+    const index = this.#tree.byId.get(id);
+    if (index !== undefined) {
+      return this.#endsOf(index).exit;
+    }
+    const input = this.#place.inputs?.find((candidate) => candidate.name === id);
+    return existing(input?.position ?? 0);
+  }
+
   #add(name: string, kind: ShapeNode["kind"], spec: NodeSpec): number {
     this.#nodes.push({ name, kind, spec });
     return this.#nodes.length - 1;
@@ -190,11 +203,12 @@ class ShapeBuilder {
     return {
       nodes: this.#nodes.map((node, index) => ({
         ...node,
+        ...(node.spec.over !== undefined && { mapOver: this.#positionOf(node.spec.over) }),
         dependencies: dependencies[index] ?? 0,
         rank: ranks[index] ?? 0,
       })),
       edges,
-      ...(this.#place.inputs && { letThrough: this.#place.inputs }),
+      ...(this.#place.inputs && { letThrough: this.#place.inputs.map((input) => input.position) }),
     };
   }
 }

@@ -25,6 +25,17 @@ const EXPECTED: Readonly<Record<string, (value: unknown) => string | undefined>>
   step: (value) => (typeof value === "string" ? undefined : "must be the name of a step"),
   subtasks: (value) => (Array.isArray(value) ? undefined : "must be an array of tasks"),
   decompose: (value) => (typeof value === "boolean" ? undefined : "must be true or false"),
+  map: (value) =>
+    isObject(value) &&
+    typeof value.over === "string" &&
+    (value.concurrency === undefined ||
+      (Number.isInteger(value.concurrency) && (value.concurrency as number) >= 1))
+      ? undefined
+      : "must be { over: the id of a task, concurrency?: a whole number ≥ 1 }",
+  onExhausted: (value) =>
+    ["fail", "cascade", "continue"].includes(value as string)
+      ? undefined
+      : 'must be "fail", "cascade" or "continue"',
   maxAttempts: (value) =>
     Number.isInteger(value) && (value as number) >= 1 ? undefined : "must be a whole number ≥ 1",
   timeoutMs: (value) =>

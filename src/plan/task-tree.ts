@@ -45,6 +45,9 @@ function dependenciesOf(spec: TaskSpec): Dependency[] {
     const full = typeof dependency === "string" ? { id: dependency } : dependency;
     byId.set(full.id, byId.get(full.id) ?? full);
   }
+  if (spec.map) {
+    byId.set(spec.map.over, { ...byId.get(spec.map.over), id: spec.map.over, reason: "data" });
+  }
   for (const { id } of findRefs(spec.args).refs) {
     byId.set(id, { ...byId.get(id), id, reason: "data" });
   }

@@ -136,6 +136,7 @@ function findDependencyIssues(tree: TaskTree, finished: ReadonlySet<string>): Gr
   return tree.tasks.flatMap(({ spec }) => [
     ...declaredIssues(spec, tree, finished),
     ...refIssues(spec, tree, finished),
+    ...mapIssues(spec, tree, finished),
   ]);
 }
 
@@ -191,6 +192,35 @@ function refIssues(spec: TaskSpec, tree: TaskTree, finished: ReadonlySet<string>
     }
   }
   return issues;
+}
+
+function mapIssues(spec: TaskSpec, tree: TaskTree, finished: ReadonlySet<string>): GraphIssue[] {
+  if (!spec.map) {
+    return [];
+  }
+  const { over } = spec.map;
+  const found = (code: GraphIssue["code"], message: string): GraphIssue[] => [
+    { code, message, taskId: spec.id, path: "map" },
+  ];
+  if (isCompound(spec)) {
+    return found("INVALID_TASK", `task "${spec.id}" holds other tasks and cannot be a map; map one of those`);
+  }
+  if (over === spec.id) {
+    return found("SELF_DEPENDENCY", `task "${spec.id}" maps over itself`);
+  }
+  const source = tree.tasks[tree.byId.get(over) ?? -1];
+  if (!source && !finished.has(over)) {
+    return found(
+      "UNKNOWN_DEPENDENCY",
+      `task "${spec.id}" maps over "${over}", which is not a task of this graph`,
+    );
+  }
+  return source && isCompound(source.spec)
+    ? found(
+        "INVALID_TASK",
+        `task "${spec.id}" maps over "${over}", whose output is an object of its subtasks' outputs`,
+      )
+    : [];
 }
 
 function findCycle(tree: TaskTree, { cycle }: Topology): GraphIssue[] {

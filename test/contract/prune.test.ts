@@ -7,7 +7,7 @@ const DAY_MS = 86_400_000;
 
 describeOnEachBackend("pruning", (backend) => {
   const one = workflow<null>("one").step("a", () => 1);
-  const TABLES = ["tasks", "attempts", "checkpoints", "ready"] as const;
+  const TABLES = ["tasks", "attempts", "checkpoints", "ready", "events", "event_counters"] as const;
 
   /** Rows that are kept of a run, by table; those without any are left out. */
   async function rowsOf(runId: string): Promise<Record<string, number>> {
@@ -35,7 +35,7 @@ describeOnEachBackend("pruning", (backend) => {
         throw new Error("no");
       })
       .step("never", { after: ["fails"] }, () => 1);
-    const failed = await t.gp.start(w, null, { deadlineMs: 300 * DAY_MS, labels: { a: "b" } });
+    const failed = await t.gp.start(w, null, { deadlineMs: 300 * DAY_MS, events: true });
     const goal = await t.gp.startGoal("old", () => [{ id: "a", description: "" }], { a: () => 1 });
     await t.settle();
     const cancelled = await t.gp.start(w, null, { maxParallel: 1 });
@@ -45,6 +45,8 @@ describeOnEachBackend("pruning", (backend) => {
       "attempts",
       "checkpoints",
       "ready",
+      "events",
+      "event_counters",
       "runs",
     ]);
     t.clock.advance(30 * DAY_MS + 1);

@@ -238,6 +238,41 @@ describeOnEachBackend("retrying", (backend) => {
     expect(handed.tasks.map((task) => task.itemInput)).toEqual([1, 2]);
   });
 
+  test("a map of a workflow is packed on, and the retry keeps events of its own", async () => {
+    const t = await backend.client();
+    let broken = true;
+    const packed: string[] = [];
+    const w = workflow<string[]>("packs")
+      .map("pack", { concurrency: 2, maxAttempts: 1 }, (item: string) => {
+        if (broken && item === "c") {
+          throw new Error("broken");
+        }
+        packed.push(item);
+        return item.toUpperCase();
+      })
+      .step("join", { after: ["pack"] }, ({ pack }) => pack.join(""));
+    const { runId } = await t.gp.start(w, ["a", "b", "c", "d", "e"], { events: true });
+    await t.settle();
+    broken = false;
+    for (const resetAll of [false, true]) {
+      const before = packed.length;
+      const retryId = await t.gp.runs.retry(runId, { resetAll });
+      await t.settle();
+      expect(await t.gp.runs.get(retryId)).toMatchObject({ status: "completed", output: { join: "ABCDE" } });
+      if (resetAll) {
+        expect(packed.slice(before).sort()).toEqual(["a", "b", "c", "d", "e"]);
+      }
+      const types: string[] = [];
+      for await (const event of t.gp.runs.events(retryId)) {
+        expect(event.seq).toBe(types.length + 1);
+        types.push(event.type);
+      }
+      expect(types[0]).toBe("workflow_started");
+      expect(types.at(-1)).toBe("workflow_completed");
+    }
+    expect(packed.filter((item) => item === "a")).toHaveLength(2);
+  });
+
   test("the limit of a run holds for its retry as well", async () => {
     const t = await backend.client();
     let broken = true;
