@@ -15,7 +15,8 @@ export const GOAL_WORKFLOW = "goal";
 /** Finished runs whose code is kept. */
 const MAX_FINISHED = 1000;
 
-type RunCode = { readonly workflow: AnyWorkflow } | { readonly goal: GoalCode };
+/** What a run was started with here. */
+export type RunCode = { readonly workflow: AnyWorkflow } | { readonly goal: GoalCode };
 
 /** Where a worker finds the code of a task: what the run was started with here, else what was registered. */
 export class CodeRegistry {
@@ -47,6 +48,11 @@ export class CodeRegistry {
   /** What a goal started without code of its own is carried out with. */
   goalCode(decomposer: Decomposer | undefined, steps: StepMap | undefined): GoalCode {
     return { decomposer: decomposer ?? this.#decomposer, steps: steps ?? this.#steps };
+  }
+
+  /** Whether code is bound to a run that goes on. */
+  has(runId: string): boolean {
+    return this.#byRun.has(runId);
   }
 
   /** Binds code to one run for as long as it goes on. */

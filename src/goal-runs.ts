@@ -18,7 +18,9 @@ import {
   type GraphOptions,
   hashGoal,
   inputToJson,
+  placeOf,
   readGoal,
+  toStartFields,
 } from "./options.ts";
 import { planShape } from "./plan/compile.ts";
 import { validate } from "./plan/validate.ts";
@@ -31,23 +33,17 @@ import {
   toGoal,
 } from "./planned-code.ts";
 import { type GoalHandle, type GoalResult, tasksOf, throwUnlessCompleted } from "./run-result.ts";
+import type { RunStarter } from "./run-starter.ts";
 import type { RunWatch } from "./run-watch.ts";
 import type { Runs } from "./runs.ts";
 import { savePlan } from "./store/plans.ts";
-import {
-  adoptRun,
-  getOutputs,
-  getPlan,
-  getRun,
-  lastRunOfGoal,
-  type RunSummary,
-  retryRun,
-} from "./store/runs.ts";
+import { retryRun } from "./store/run-actions.ts";
+import { getRun, lastRunOfGoal } from "./store/runs.ts";
+import { getOutputs, getPlan } from "./store/task-rows.ts";
+import type { TakeOver } from "./take-over.ts";
 
 /** The reason that marks a run as one to go on with. */
 export const INTERRUPTED = "interrupted";
-/** How often an owner that is alive is looked at again. */
-const OWNER_LOOK_MS = 1000;
 
 export interface GoalRunsOptions {
   readonly driver: Driver;
@@ -57,6 +53,8 @@ export interface GoalRunsOptions {
   readonly watch: RunWatch;
   readonly runs: Runs;
   readonly worker: Worker;
+  readonly starter: RunStarter;
+  readonly takeOver: TakeOver;
   readonly workerId: string;
   readonly lane: string;
   /** Tasks carried out at once; 0 if this client carries nothing out. */
@@ -73,8 +71,6 @@ interface GoalStart {
 /** Starts, plans and resumes the runs of goals. */
 export class GoalRuns {
   readonly #o: GoalRunsOptions;
-  readonly #pending = new Set<() => void>();
-  #closed = false;
 
   constructor(options: GoalRunsOptions) {
     this.#o = options;
@@ -91,36 +87,30 @@ export class GoalRuns {
       }
     }
     const runId = newId();
-    this.#o.registry.bind(runId, { goal: code });
     const input: StoredGoal = {
       goal: goal.text,
       ...(goal.context !== undefined && { context: goal.context }),
     };
     const settings: GoalSettings = { limits, graph };
     const shape = planShape({ timeoutMs: options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS });
-    try {
-      await this.#o.worker.submit({
+    const started = await this.#o.starter.start(
+      {
+        ...toStartFields(options),
+        ...placeOf(options, this.#o.lane),
         id: runId,
         definitionId: null,
         workflow: GOAL_WORKFLOW,
         source: "planned",
-        execution: "local",
-        lane: this.#o.lane,
-        priority: options.priority ?? 0,
         owner: this.#o.workerId,
         inputHash: hashGoal(goal),
-        deadlineMs: options.deadlineMs ?? null,
-        labels: options.labels ?? null,
         input: inputToJson(input, "the goal is"),
         settings: settings as unknown as Json,
         shape: JSON.stringify(shapeToRows(shape)),
         traced: options.events ?? true,
-      });
-    } catch (error) {
-      this.#o.registry.release(runId);
-      throw error;
-    }
-    return this.#handle(runId, null);
+      },
+      { goal: code },
+    );
+    return this.#handle(started.runId, { attached: started.attached, resumed: null });
   }
 
   async startGraph(
@@ -188,59 +178,41 @@ export class GoalRuns {
     }
     if (last.finishedAt === null) {
       this.#o.registry.bind(last.id, { goal: code });
-      await this.#takeOver(last);
-      return this.#handle(last.id, "taken over");
+      await this.#o.takeOver.follow(last.id, { goal: code });
+      return this.#handle(last.id, { attached: true, resumed: "taken over" });
     }
     if (last.status !== "cancelled" || last.error?.message !== INTERRUPTED) {
       return undefined;
     }
-    const runId = newId();
-    this.#o.registry.bind(runId, { goal: code });
-    const { workerId: worker, lane } = this.#o;
-    await retryRun(this.#o.driver, last.id, { newId: runId, worker, lane });
-    this.#o.worker.wake();
-    return this.#handle(runId, "continued");
+    return this.#continue(last.id, code);
   }
 
-  /** Takes the run as soon as its owner is gone; an owner that is alive carries it on. */
-  async #takeOver(run: RunSummary): Promise<void> {
-    const { driver, workerId: worker, lane } = this.#o;
-    if (await adoptRun(driver, run.id, { worker, lane })) {
-      this.#o.worker.wake();
-      return;
+  /** Retries an interrupted run; if another process was first, its run is waited for, and taken over if it dies. */
+  async #continue(last: string, code: GoalCode): Promise<GoalHandle | undefined> {
+    const { driver, registry, worker, takeOver, workerId, lane } = this.#o;
+    const wanted = newId();
+    registry.bind(wanted, { goal: code });
+    const by = { newId: wanted, worker: workerId, lane, resetAll: false };
+    const runId = await retryRun(driver, last, by);
+    if (runId !== wanted) {
+      registry.release(wanted);
     }
-    this.#o.logger.info({ runId: run.id }, "the run's owner is alive; waiting for it");
-    this.#takeOverLater(run);
-  }
-
-  #takeOverLater(run: RunSummary): void {
-    const cancel = this.#o.clock.timer(OWNER_LOOK_MS, () => {
-      this.#pending.delete(cancel);
-      getRun(this.#o.driver, run.id)
-        .then((now) => (now.finishedAt === null ? this.#takeOver(now) : undefined))
-        .catch((error: unknown) => {
-          this.#o.logger.warn({ error: String(error) }, "could not take the run over; trying again");
-          if (!this.#closed) {
-            this.#takeOverLater(run);
-          }
-        });
-    });
-    this.#pending.add(cancel);
-  }
-
-  /** Stops looking after runs of other owners. */
-  close(): void {
-    this.#closed = true;
-    for (const cancel of this.#pending) {
-      cancel();
+    if (runId === undefined) {
+      return undefined;
     }
+    if (runId === wanted) {
+      worker.wake();
+    } else {
+      await takeOver.follow(runId, { goal: code });
+    }
+    return this.#handle(runId, { attached: runId !== wanted, resumed: "continued" });
   }
 
-  #handle(runId: string, resumed: GoalHandle["resumed"]): GoalHandle {
+  #handle(runId: string, how: Pick<GoalHandle, "attached" | "resumed">): GoalHandle {
     const { watch, runs } = this.#o;
     return {
       runId,
-      resumed,
+      ...how,
       result: async (wait) => this.#toResult(await watch.waitFor(runId, wait)),
       progress: () => runs.progress(runId),
       events: (from) => runs.events(runId, from),

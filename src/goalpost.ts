@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { v7 as newId } from "uuid";
+import { cancelOnAbort } from "./cancel-on-abort.ts";
 import { CodeRegistry } from "./code-registry.ts";
 import type { App } from "./core/app.ts";
 import type { Clock } from "./core/clock.ts";
@@ -33,12 +34,15 @@ import {
   type RunResult,
   throwUnlessCompleted,
 } from "./run-result.ts";
+import { RunStarter, type StartedRun } from "./run-starter.ts";
 import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
 import { migrate } from "./store/migrate.ts";
 import { openDriver } from "./store/open-driver.ts";
-import { retryRun } from "./store/runs.ts";
+import { retryRun } from "./store/run-actions.ts";
+import { timedDriver } from "./store/timed-driver.ts";
 import { Sweeper, sayGoodbye, takeAllForLost } from "./sweeper.ts";
+import { TakeOver } from "./take-over.ts";
 import { stderrLogger } from "./telemetry/stderr-logger.ts";
 import { WorkflowRuns } from "./workflow-runs.ts";
 
@@ -65,18 +69,20 @@ export class Goalpost implements AsyncDisposable {
   readonly #worker: Worker;
   readonly #registry = new CodeRegistry();
   readonly #watch: RunWatch;
+  readonly #takeOver: TakeOver;
   readonly #goals: GoalRuns;
   readonly #workflows: WorkflowRuns;
   #sweeper: Sweeper | undefined;
   #unlisten: (() => Promise<void>) | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(parts: Parts) {
+  private constructor(opened: Parts) {
+    const parts = { ...opened, driver: timedDriver(opened.driver, opened.clock) };
     this.#parts = parts;
     this.instanceId = parts.name;
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
     this.#worker = new Worker({
-      ...parts,
+      ...opened,
       id: this.#workerId,
       lanes: [this.#lane],
       findCode: (run, definition, node) => this.#registry.find(run, definition, node),
@@ -86,7 +92,7 @@ export class Goalpost implements AsyncDisposable {
     this.runs = new Runs(parts, this.#watch, {
       cancelled: (runId) => this.#abort(runId),
       wake: () => this.#worker.wake(),
-      retry: (runId) => this.#retry(runId),
+      retry: (runId, resetAll) => this.#retry(runId, resetAll),
     });
     const starting = {
       ...parts,
@@ -97,8 +103,10 @@ export class Goalpost implements AsyncDisposable {
       workerId: this.#workerId,
       lane: this.#lane,
     };
-    this.#goals = new GoalRuns(starting);
-    this.#workflows = new WorkflowRuns(starting);
+    this.#takeOver = new TakeOver(starting);
+    const starter = new RunStarter({ ...starting, takeOver: this.#takeOver });
+    this.#goals = new GoalRuns({ ...starting, takeOver: this.#takeOver, starter });
+    this.#workflows = new WorkflowRuns({ ...starting, starter });
   }
 
   /**
@@ -115,7 +123,7 @@ export class Goalpost implements AsyncDisposable {
     try {
       await migrate(driver);
       if (exclusive) {
-        await takeAllForLost(driver);
+        await takeAllForLost(timedDriver(driver, options.clock ?? systemClock));
       }
       gp = new Goalpost({
         driver,
@@ -153,30 +161,35 @@ export class Goalpost implements AsyncDisposable {
     const ended = this.#watch.wait(runId, { signal: stopWaiting.signal });
     // The start may fail first; then nobody looks at the waiting.
     ended.catch(() => undefined);
+    let started: StartedRun;
     try {
-      await this.#workflows.start(workflow, input, { ...options, runId });
+      started = await this.#workflows.start(workflow, input, { ...options, runId });
     } catch (error) {
       stopWaiting.abort();
       throw error;
     }
-    const stopListening = this.#cancelOnAbort(runId, options.signal);
+    const stopListening = cancelOnAbort(this.runs, started.runId, options.signal);
     try {
-      return toRunResult<O>(await ended);
+      if (!started.attached) {
+        return toRunResult<O>(await ended);
+      }
+      stopWaiting.abort();
+      return toRunResult<O>(await this.#watch.waitFor(started.runId));
     } finally {
       stopListening();
     }
   }
 
-  /** Starts a run of a workflow; returns once it is stored. @throws INVALID_INPUT */
+  /** Starts a run of a workflow; returns once it is stored. @throws INVALID_INPUT, INVALID_STATE */
   async start<I, O>(
     workflow: Workflow<I, O>,
     input: NoInfer<I>,
     options: StartOptions = {},
   ): Promise<RunHandle<RunResult<O>>> {
-    const runId = newId();
-    await this.#workflows.start(workflow, input, { ...options, runId });
+    const { runId, attached } = await this.#workflows.start(workflow, input, { ...options, runId: newId() });
     return {
       runId,
+      attached,
       result: async (wait) => toRunResult<O>(await this.#watch.waitFor(runId, wait)),
       progress: () => this.runs.progress(runId),
       events: (from) => this.runs.events(runId, from),
@@ -276,7 +289,7 @@ export class Goalpost implements AsyncDisposable {
 
   async #close(graceMs: number): Promise<void> {
     this.#sweeper?.stop();
-    this.#goals.close();
+    this.#takeOver.close();
     await this.#worker.stop(graceMs);
     this.#watch.close();
     const { driver, logger } = this.#parts;
@@ -292,27 +305,12 @@ export class Goalpost implements AsyncDisposable {
   }
 
   async #untilEnd(handle: GoalHandle, options: StartOptions): Promise<GoalResult> {
-    const stopListening = this.#cancelOnAbort(handle.runId, options.signal);
+    const stopListening = cancelOnAbort(this.runs, handle.runId, options.signal);
     try {
       return await handle.result();
     } finally {
       stopListening();
     }
-  }
-
-  #cancelOnAbort(runId: string, signal: AbortSignal | undefined): () => void {
-    const cancel = (): void => {
-      const reason =
-        signal?.reason instanceof Error ? signal.reason.message : "the caller's signal was aborted";
-      this.runs.cancel(runId, { reason }).catch((error: unknown) => {
-        this.#parts.logger.error({ runId, error: String(error) }, "the run could not be cancelled");
-      });
-    };
-    if (signal?.aborted) {
-      cancel();
-    }
-    signal?.addEventListener("abort", cancel, { once: true });
-    return () => signal?.removeEventListener("abort", cancel);
   }
 
   #finished(run: FinishedRun & { readonly owned: boolean }): void {
@@ -324,16 +322,17 @@ export class Goalpost implements AsyncDisposable {
     }
   }
 
-  async #retry(runId: string): Promise<string | undefined> {
-    const retryId = newId();
-    this.#registry.rebind(runId, retryId);
-    const by = { newId: retryId, worker: this.#workerId, lane: this.#lane };
-    if (await retryRun(this.#parts.driver, runId, by)) {
+  async #retry(runId: string, resetAll: boolean): Promise<string | undefined> {
+    const wanted = newId();
+    this.#registry.rebind(runId, wanted);
+    const by = { newId: wanted, worker: this.#workerId, lane: this.#lane, resetAll };
+    const retryId = await retryRun(this.#parts.driver, runId, by);
+    if (retryId === wanted) {
       this.#worker.wake();
-      return retryId;
+    } else {
+      this.#registry.release(wanted);
     }
-    this.#registry.release(retryId);
-    return undefined;
+    return retryId;
   }
 
   #abort(runId: string): void {

@@ -52,18 +52,14 @@ export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
 export type { EventsOptions } from "./run-events.ts";
 export type { ComposedResult, GoalHandle, GoalResult, Progress, RunHandle, RunResult } from "./run-result.ts";
 export type { WaitOptions } from "./run-watch.ts";
-export type { RunRecord, Runs } from "./runs.ts";
+export type { CancelOptions, PruneOptions, RetryOptions, RunRecord, Runs } from "./runs.ts";
 export type { RunEvent, RunEventType } from "./store/events.ts";
 export type { MigrationReport } from "./store/migrate.ts";
 export type { Database } from "./store/open-driver.ts";
 export type { PoolLike } from "./store/pg-driver.ts";
 export type { PGliteLike } from "./store/pglite-driver.ts";
-export type {
-  AttemptRecord,
-  RunFilter,
-  RunStatus,
-  RunSummary,
-  TaskRecord,
-  TaskStatus,
-} from "./store/runs.ts";
+export type { PruneReport } from "./store/prune.ts";
+export type { RunFilter, RunOrder } from "./store/run-list.ts";
+export type { RunStatus, RunSummary } from "./store/runs.ts";
+export type { AttemptRecord, TaskRecord, TaskStatus } from "./store/task-rows.ts";
 export { type StepInput, type StepOptions, type WorkflowBuilder, workflow } from "./workflows/builder.ts";

@@ -1,14 +1,36 @@
 import { createHash } from "node:crypto";
 import { GoalpostError } from "./core/errors.ts";
 import { DEFAULT_LIMITS, type Goal, type GraphLimits } from "./core/goal.ts";
-import { isObject, type Json, toJson } from "./core/json.ts";
+import { canonicalJson, isObject, isStorableText, type Json, toJson } from "./core/json.ts";
+import { checkName } from "./core/names.ts";
 import { check, checkPolicy } from "./core/policy.ts";
+import type { StartRow } from "./engine/protocol.ts";
 
-/** Priorities are four bytes wide in the database. */
-const MAX_PRIORITY = 2_147_483_647;
+/** Whole numbers are four bytes wide in the database. */
+export const MAX_INT = 2_147_483_647;
+/** Times further away than a thousand years are no times. */
+const MAX_TIME_MS = 1000 * 365 * 86_400_000;
+const MAX_KEY_LENGTH = 512;
 
 /** How a run is started. */
 export interface StartOptions {
+  /**
+   * Names the work: of all starts of a workflow with one key the first starts a run, the others attach to it. They
+   * wait for it if its instance is alive, take it over with the functions they were given if it is not, and get its
+   * result if it has ended. After a retry the key stands for the run that retries. Default: none.
+   */
+  readonly idempotencyKey?: string | undefined;
+  /**
+   * "local": this instance carries the run out, with the functions it was given. "distributed": any instance that has
+   * registered its code may take its tasks from a queue. Default "local", or "distributed" if `queue` is given.
+   */
+  readonly execution?: "local" | "distributed" | undefined;
+  /** Where the tasks of a distributed run wait. Default "default". */
+  readonly queue?: string | undefined;
+  /** Milliseconds until the first tasks are ready. Default 0. */
+  readonly delayMs?: number | undefined;
+  /** Tasks of the run that may run at once, on all instances together. Default: any number. */
+  readonly maxParallel?: number | undefined;
   /** Larger is sooner. Default 0. */
   readonly priority?: number | undefined;
   /** Milliseconds after which the run fails with RUN_DEADLINE. Default: none. */
@@ -51,23 +73,82 @@ export interface GraphOptions extends Omit<GoalOptions, "resume" | "planTimeoutM
 
 /** @throws INVALID_INPUT if an option is out of range */
 export function checkStartOptions(options: StartOptions): void {
-  check(options.deadlineMs, { what: "deadlineMs", least: 1 });
+  check(options.deadlineMs, { what: "deadlineMs", least: 1, most: MAX_TIME_MS });
+  check(options.delayMs, { what: "delayMs", least: 0, most: MAX_TIME_MS });
+  check(options.maxParallel, { what: "maxParallel", least: 1, most: MAX_INT, whole: true });
   const { priority = 0 } = options;
-  if (!Number.isInteger(priority) || Math.abs(priority) > MAX_PRIORITY) {
+  if (!Number.isInteger(priority) || Math.abs(priority) > MAX_INT) {
     throw new GoalpostError(
       "INVALID_INPUT",
-      `priority is ${priority}; it must be a whole number up to ${MAX_PRIORITY}, larger is sooner`,
+      `priority is ${priority}; it must be a whole number up to ${MAX_INT}, larger is sooner`,
     );
   }
-  if (
-    options.labels !== undefined &&
-    !(isObject(options.labels) && Object.values(options.labels).every((value) => typeof value === "string"))
-  ) {
+  checkPlace(options);
+  checkKey(options.idempotencyKey);
+  checkLabels(options.labels);
+}
+
+function checkPlace({ execution, queue }: StartOptions): void {
+  if (execution !== undefined && execution !== "local" && execution !== "distributed") {
     throw new GoalpostError(
       "INVALID_INPUT",
-      'labels must be an object of texts, such as { customer: "acme" }',
+      `execution is ${JSON.stringify(execution)}; it must be "local" or "distributed"`,
     );
   }
+  if (queue !== undefined) {
+    checkName(queue, "queue");
+    if (execution === "local") {
+      throw new GoalpostError(
+        "INVALID_INPUT",
+        `a local run waits in no queue: leave out queue "${queue}", or say execution: "distributed"`,
+      );
+    }
+  }
+}
+
+function checkKey(key: unknown): void {
+  if (key === undefined) {
+    return;
+  }
+  if (!isStorableText(key) || key === "" || key.length > MAX_KEY_LENGTH) {
+    const given = typeof key === "string" ? `has ${key.length} characters` : `is a ${typeof key}`;
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `idempotencyKey ${given}; it must be a well-formed text of 1 to ${MAX_KEY_LENGTH} characters without \\u0000`,
+    );
+  }
+}
+
+function checkLabels(labels: unknown): void {
+  if (labels !== undefined && !(isObject(labels) && Object.entries(labels).flat().every(isStorableText))) {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      'labels must be an object of well-formed texts without \\u0000, such as { customer: "acme" }',
+    );
+  }
+}
+
+/** Where a run waits and who may carry it out; `own` is the lane of this instance. */
+export function placeOf(
+  options: StartOptions,
+  own: string,
+): { execution: "local" | "distributed"; lane: string } {
+  const { queue, execution = queue === undefined ? "local" : "distributed" } = options;
+  return { execution, lane: execution === "local" ? own : `queue:${queue ?? "default"}` };
+}
+
+/** The fields of a start that come from the options as they are. */
+export function toStartFields(
+  options: StartOptions,
+): Pick<StartRow, "priority" | "deadlineMs" | "labels" | "idempotencyKey" | "maxParallel" | "delayMs"> {
+  return {
+    priority: options.priority ?? 0,
+    deadlineMs: options.deadlineMs ?? null,
+    labels: options.labels ?? null,
+    idempotencyKey: options.idempotencyKey ?? null,
+    maxParallel: options.maxParallel ?? null,
+    delayMs: options.delayMs ?? 0,
+  };
 }
 
 /** @throws INVALID_INPUT if an option is out of range */
@@ -114,6 +195,13 @@ export function inputToJson(value: unknown, what: string): string {
 /** Tells goals apart: equal texts and contexts have equal hashes. */
 export function hashGoal(goal: Goal): string {
   return createHash("sha256")
-    .update(JSON.stringify([goal.text, goal.context ?? null]))
+    .update(canonicalJson([goal.text, goal.context ?? null]))
+    .digest("hex");
+}
+
+/** Tells inputs apart: equal values have equal hashes, whatever the order of their keys. `text` is JSON. */
+export function hashInput(text: string): string {
+  return createHash("sha256")
+    .update(canonicalJson(JSON.parse(text)))
     .digest("hex");
 }

@@ -43,13 +43,22 @@ export interface Progress {
   readonly completedTasks: number;
   readonly runningTasks: number;
   readonly failedTasks: number;
-  /** 0 to 100: finished tasks of all known; 100 only when the run is completed. */
+  readonly skippedTasks: number;
+  readonly cancelledTasks: number;
+  /** What is left, and not running: it waits for dependencies, for a worker, or for whatever it asked to wait for. */
+  readonly waitingTasks: number;
+  /**
+   * 0 to 100, and never less than before: a task that is decomposed late is as much as it was, its subtasks share
+   * that, and so do the items of a map. 100 only when the run is completed.
+   */
   readonly percentage: number;
 }
 
 /** A run that was started. */
 export interface RunHandle<Result> {
   readonly runId: string;
+  /** True if the run was there already, and this call only waits for it, or takes it over. */
+  readonly attached: boolean;
   /**
    * Waits for the end.
    * @throws RunFailedError if the run fails or is cancelled; WAIT_TIMEOUT, CLOSED, or the signal's reason

@@ -53,8 +53,7 @@ export class RunWatch {
    * @throws WAIT_TIMEOUT, CLOSED, INVALID_INPUT, or the signal's reason
    */
   async wait(runId: string, options: WaitOptions = {}): Promise<FinishedRun> {
-    check(options.timeoutMs, { what: "timeoutMs", least: 0 });
-    options.signal?.throwIfAborted();
+    checkWait(options);
     if (this.#closed) {
       throw closedWhileWaiting(runId);
     }
@@ -76,6 +75,7 @@ export class RunWatch {
 
   /** Asks the database now for one run, then waits like {@link wait}. */
   async waitFor(runId: string, options: WaitOptions = {}): Promise<FinishedRun> {
+    checkWait(options);
     const [already] = await findFinished(this.#driver, [runId]);
     return already ?? this.wait(runId, options);
   }
@@ -155,6 +155,12 @@ export class RunWatch {
       this.#lookLater();
     }
   }
+}
+
+/** @throws INVALID_INPUT, or the signal's reason if it is aborted already */
+export function checkWait(options: WaitOptions): void {
+  check(options.timeoutMs, { what: "timeoutMs", least: 0 });
+  options.signal?.throwIfAborted();
 }
 
 function closedWhileWaiting(runId: string): GoalpostError {

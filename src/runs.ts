@@ -1,27 +1,20 @@
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
-import { toErrorRecord } from "./core/error-record.ts";
+import { type ErrorRecord, toErrorRecord } from "./core/error-record.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { Json } from "./core/json.ts";
 import { check } from "./core/policy.ts";
+import { getProgress } from "./progress.ts";
 import { type EventsOptions, runEvents } from "./run-events.ts";
+import { checkRunFilter } from "./run-filter.ts";
 import type { Progress } from "./run-result.ts";
-import type { RunWatch, WaitOptions } from "./run-watch.ts";
+import { checkWait, type RunWatch, type WaitOptions } from "./run-watch.ts";
 import type { RunEvent } from "./store/events.ts";
-import {
-  cancelRun,
-  countTasks,
-  getPlan,
-  getRun,
-  getTasks,
-  listRuns,
-  pauseRun,
-  type RunFilter,
-  type RunStatus,
-  type RunSummary,
-  resumeRun,
-  type TaskRecord,
-} from "./store/runs.ts";
+import { type PruneReport, prune } from "./store/prune.ts";
+import { cancelRun, listChildren, pauseRun, resumeRun } from "./store/run-actions.ts";
+import { listRuns, type RunFilter } from "./store/run-list.ts";
+import { getRun, type RunSummary } from "./store/runs.ts";
+import { getPlan, getTasks, type TaskRecord } from "./store/task-rows.ts";
 
 /** A run with its tasks. */
 export interface RunRecord extends RunSummary {
@@ -30,15 +23,46 @@ export interface RunRecord extends RunSummary {
   readonly tasks: readonly TaskRecord[];
 }
 
-const STATUSES: readonly RunStatus[] = ["queued", "running", "paused", "completed", "failed", "cancelled"];
+/** How a run is cancelled. */
+export interface CancelOptions {
+  /** Kept with the run. Default "the run was cancelled". */
+  readonly reason?: string | undefined;
+  /**
+   * A cancelled run is final at once in any case; what is running is told by its signal, and not waited for. With
+   * force it is given up as well: every try under way is put down as lost in the task's history, because its function
+   * may ignore the signal or its process be out of reach, and nothing of the run is left in any queue, which costs a
+   * look at all that is queued. Default false.
+   */
+  readonly force?: boolean | undefined;
+}
+
+/** How a run is retried. */
+export interface RetryOptions {
+  /** Do everything again, planning included, instead of carrying over what was finished. Default false. */
+  readonly resetAll?: boolean | undefined;
+}
+
+/** Which runs are removed. */
+export interface PruneOptions {
+  /** Milliseconds since a run ended, and every run that belongs to it, that are not too many. */
+  readonly olderThanMs: number;
+  /** Runs that are removed in one transaction, about. Default 500. */
+  readonly batch?: number | undefined;
+  /** Only count. Default false. */
+  readonly dryRun?: boolean | undefined;
+}
+
+const DEFAULT_BATCH = 500;
+/** Of one transaction; more would keep others waiting. */
+const MAX_BATCH = 100_000;
 
 /** What the client does when a run is changed here. */
 export interface RunHooks {
   readonly cancelled: (runId: string) => void;
   /** There may be something to carry out. */
   readonly wake: () => void;
-  /** The id of the new run; undefined if the old one cannot be retried. */
-  readonly retry: (runId: string) => Promise<string | undefined>;
+  /** The id of the run that retries it; undefined if it cannot be retried. */
+  readonly retry: (runId: string, resetAll: boolean) => Promise<string | undefined>;
 }
 
 /** `gp.runs`: what there is, how it goes, and how to stop it. */
@@ -70,47 +94,38 @@ export class Runs {
     return { ...run, graph, tasks: await getTasks(this.#driver, id, { outputs: options.outputs ?? true }) };
   }
 
-  /** Runs, newest first. @throws INVALID_INPUT */
+  /** Runs, newest first unless told otherwise. @throws INVALID_INPUT, RUN_NOT_FOUND if there is no run `after` */
   async list(filter: RunFilter = {}): Promise<RunSummary[]> {
-    check(filter.limit, { what: "limit", least: 1, whole: true });
-    check(filter.offset, { what: "offset", least: 0, whole: true });
-    if (filter.status !== undefined && !STATUSES.includes(filter.status)) {
-      throw new GoalpostError(
-        "INVALID_INPUT",
-        `status is "${filter.status}"; there are: ${STATUSES.join(", ")}`,
-      );
-    }
+    checkRunFilter(filter);
     return listRuns(this.#driver, filter);
   }
 
   /** How far a run is. @throws RUN_NOT_FOUND */
   async progress(id: string): Promise<Progress> {
     const { status } = await getRun(this.#driver, id);
-    const counts = await countTasks(this.#driver, id);
-    const done = counts.completed + counts.dropped + counts.failed;
-    const share = counts.total === 0 ? 0 : Math.floor((100 * done) / counts.total);
-    return {
-      status,
-      totalTasks: counts.total,
-      completedTasks: counts.completed,
-      runningTasks: counts.running,
-      failedTasks: counts.failed,
-      percentage: status === "completed" ? 100 : Math.min(99, share),
-    };
+    return getProgress(this.#driver, { id, status });
   }
 
   /**
-   * Cancels a run: nothing new starts, what is running is aborted, every other task becomes cancelled.
+   * Cancels a run and the runs that it started: nothing new starts, what is running is aborted, every other task
+   * becomes cancelled.
    * @returns false if it had ended already
-   * @throws RUN_NOT_FOUND
+   * @throws RUN_NOT_FOUND, INVALID_INPUT
    */
-  async cancel(id: string, options: { reason?: string | undefined } = {}): Promise<boolean> {
+  async cancel(id: string, { reason, force = false }: CancelOptions = {}): Promise<boolean> {
+    if (reason !== undefined && typeof reason !== "string") {
+      throw new GoalpostError("INVALID_INPUT", `reason is a ${typeof reason}; it must be a text`);
+    }
     await getRun(this.#driver, id);
-    const error = new GoalpostError("CANCELLED", options.reason ?? "the run was cancelled");
-    const cancelled = await cancelRun(this.#driver, id, toErrorRecord(error));
-    if (cancelled) {
-      this.#hooks.cancelled(id);
-      this.#watch.finished({ id, status: "cancelled", output: null, error: toErrorRecord(error) });
+    const error = toErrorRecord(new GoalpostError("CANCELLED", reason ?? "the run was cancelled"));
+    const cancelled = await this.#cancel(id, { error, force });
+    // A run whose parent is final starts no more: one level is complete when the one above it is cancelled. They are
+    // looked for even if there was nothing to cancel, because whoever did it may have died before it came to them.
+    for (let level = [id]; level.length > 0; ) {
+      level = await listChildren(this.#driver, level);
+      for (const child of level) {
+        await this.#cancel(child, { error, force });
+      }
     }
     return cancelled;
   }
@@ -120,6 +135,7 @@ export class Runs {
    * @throws RUN_NOT_FOUND, INVALID_STATE unless it is running
    */
   async pause(id: string): Promise<void> {
+    await getRun(this.#driver, id);
     if (!(await pauseRun(this.#driver, id))) {
       await this.#refuse(id, "paused", "only a running run can be");
     }
@@ -127,6 +143,7 @@ export class Runs {
 
   /** Lets a paused run go on. @throws RUN_NOT_FOUND, INVALID_STATE unless it is paused */
   async resume(id: string): Promise<void> {
+    await getRun(this.#driver, id);
     if (!(await resumeRun(this.#driver, id))) {
       await this.#refuse(id, "resumed", "only a paused run can be");
     }
@@ -135,16 +152,25 @@ export class Runs {
 
   /**
    * Starts a new run from a failed or cancelled one: what was finished is carried over, the rest is done again by the
-   * code that the old run was started with here, or that is registered.
-   * @returns the id of the new run
+   * code that the old run was started with here, or that is registered. What was skipped is decided again.
+   * @returns the id of the new run; while one that retries the old run has not ended, that one's id
    * @throws RUN_NOT_FOUND, INVALID_STATE unless it failed or was cancelled
    */
-  async retry(id: string): Promise<string> {
-    const newId = await this.#hooks.retry(id);
-    if (newId === undefined) {
-      await this.#refuse(id, "retried", "only a failed or cancelled run can be");
-    }
-    return newId ?? "";
+  async retry(id: string, { resetAll = false }: RetryOptions = {}): Promise<string> {
+    await getRun(this.#driver, id);
+    const retryId = await this.#hooks.retry(id, resetAll);
+    return retryId ?? this.#refuse(id, "retried", "only a failed or cancelled run can be");
+  }
+
+  /**
+   * Removes finished runs with everything that is kept of them, and their idempotency keys. A run that others belong
+   * to, because its tasks started them, goes together with those, when all of them are old enough.
+   * @throws INVALID_INPUT
+   */
+  async prune({ olderThanMs, batch = DEFAULT_BATCH, dryRun = false }: PruneOptions): Promise<PruneReport> {
+    check(olderThanMs ?? Number.NaN, { what: "olderThanMs", least: 0 });
+    check(batch, { what: "batch", least: 1, most: MAX_BATCH, whole: true });
+    return prune(this.#driver, { olderThanMs, batch, dryRun });
   }
 
   /**
@@ -152,6 +178,7 @@ export class Runs {
    * @throws RUN_NOT_FOUND, WAIT_TIMEOUT, CLOSED, or the signal's reason
    */
   async wait(id: string, options: WaitOptions = {}): Promise<RunSummary> {
+    checkWait(options);
     await getRun(this.#driver, id);
     await this.#watch.waitFor(id, options);
     return getRun(this.#driver, id);
@@ -164,6 +191,15 @@ export class Runs {
    */
   events(id: string, options: EventsOptions = {}): AsyncGenerator<RunEvent, void, undefined> {
     return runEvents({ driver: this.#driver, clock: this.#clock }, id, options);
+  }
+
+  async #cancel(id: string, how: { error: ErrorRecord; force: boolean }): Promise<boolean> {
+    const cancelled = await cancelRun(this.#driver, id, how);
+    if (cancelled) {
+      this.#hooks.cancelled(id);
+      this.#watch.finished({ id, status: "cancelled", output: null, error: how.error });
+    }
+    return cancelled;
   }
 
   async #refuse(id: string, verb: string, rule: string): Promise<never> {

@@ -1,15 +1,20 @@
-import type { CodeRegistry } from "./code-registry.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { AnyWorkflow } from "./core/workflow.ts";
-import type { Worker } from "./engine/worker.ts";
-import { checkStartOptions, inputToJson, type StartOptions } from "./options.ts";
+import {
+  checkStartOptions,
+  hashInput,
+  inputToJson,
+  placeOf,
+  type StartOptions,
+  toStartFields,
+} from "./options.ts";
+import type { RunStarter, StartedRun } from "./run-starter.ts";
 import { ensureDefinition } from "./store/definitions.ts";
 
 export interface WorkflowRunsOptions {
   readonly driver: Driver;
-  readonly registry: CodeRegistry;
-  readonly worker: Worker;
+  readonly starter: RunStarter;
   readonly workerId: string;
   readonly lane: string;
 }
@@ -28,12 +33,12 @@ export class WorkflowRuns {
     this.#o = options;
   }
 
-  /** Stores a run. @throws INVALID_INPUT */
+  /** Stores a run, or finds the one that has the key. @throws INVALID_INPUT, INVALID_STATE */
   async start(
     workflow: AnyWorkflow,
     input: unknown,
     options: StartOptions & { readonly runId: string },
-  ): Promise<void> {
+  ): Promise<StartedRun> {
     checkStartOptions(options);
     if (workflow.steps.length === 0) {
       throw new GoalpostError(
@@ -50,31 +55,25 @@ export class WorkflowRuns {
       );
     }
     const definitionId = await this.#define(workflow);
-    const { registry, worker, workerId, lane } = this.#o;
-    registry.bind(options.runId, { workflow });
-    try {
-      await worker.submit({
+    const { starter, workerId, lane } = this.#o;
+    return starter.start(
+      {
+        ...toStartFields(options),
+        ...placeOf(options, lane),
         id: options.runId,
         definitionId,
         workflow: workflow.name,
         source: "static",
-        execution: "local",
-        lane,
-        priority: options.priority ?? 0,
         owner: workerId,
-        inputHash: null,
-        deadlineMs: options.deadlineMs ?? null,
-        labels: options.labels ?? null,
+        inputHash: options.idempotencyKey === undefined ? null : hashInput(text),
         input: text,
         settings: null,
         shape: null,
         traced: options.events ?? false,
         mapsInput: overInput !== undefined,
-      });
-    } catch (error) {
-      registry.release(options.runId);
-      throw error;
-    }
+      },
+      { workflow },
+    );
   }
 
   #define(workflow: AnyWorkflow): Promise<number> {

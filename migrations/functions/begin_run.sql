@@ -1,4 +1,4 @@
--- Expands the maps that a run begins with. Returns the run if it is over by that: it has nothing but empty maps, or its
+-- Expands the maps that a run begins with: over its input, or, if it retries another, over what was carried over. Returns the run if it is over by that: it has nothing but empty maps, or its
 -- input is no array.
 create or replace function goalpost.begin_run(_run uuid) returns uuid[] language plpgsql as $$
 declare
@@ -13,7 +13,7 @@ begin
   from (select definition_id from goalpost.runs where id = _run) r
   cross join lateral (
     select position from goalpost.steps
-    where definition_id = r.definition_id and kind = 'map' and dependencies = 0 offset 0) s
+    where definition_id = r.definition_id and kind = 'map' offset 0) s
   cross join lateral (
     select run_id, position, definition_id from goalpost.tasks
     where run_id = _run and position = s.position and item = -1 and status = 'ready' offset 0) t;

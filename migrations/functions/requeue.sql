@@ -1,4 +1,5 @@
--- Makes the ready rows of a run that has none: it begins, or its lane was taken away.
+-- Makes the ready rows of a run that has none: it begins, or its lane was taken away. Delayed ones stay where they are:
+-- see queue_ready.
 create or replace function goalpost.requeue(_run uuid) returns void language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
 as $$
@@ -7,10 +8,14 @@ begin
     delete from goalpost.ready where lane = '#' || _run;
     update goalpost.runs set running = (
       select count(*) from goalpost.tasks where run_id = _run and status = 'running') where id = _run;
+    with delayed as materialized (
+      select q.position, q.item from goalpost.ready q
+      where q.lane = '@' and q.prio = 0 and q.run_id = _run for update)
     insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
     select '#' || _run, r.prio, r.key, s.rank, _run, t.position, t.item, coalesce(s.lane, r.lane)
     from (select run_id, definition_id, position, item from goalpost.tasks
-      where run_id = _run and status = 'ready' offset 0) t
+      where run_id = _run and status = 'ready' and (position, item) not in (select position, item from delayed)
+      offset 0) t
     cross join lateral (select lane, prio, key from goalpost.runs where id = t.run_id offset 0) r
     cross join lateral (
       select lane, rank from goalpost.steps

@@ -1,50 +1,59 @@
--- Starts a new run from a failed or cancelled one: what was finished is carried over, the rest is done again.
--- Returns false if the old run is unknown or not failed or cancelled.
-create or replace function goalpost.retry_run(_old uuid, _new uuid, _worker uuid, _lane text)
-returns boolean language plpgsql
+-- Starts run _new from a failed or cancelled one: what was finished is carried over and the rest is done again, or, with
+-- _reset, everything. Returns the id of the run that does it: one that retries the old run already and has not ended
+-- is returned instead of starting another. Null if the old run is unknown or not failed or cancelled.
+create or replace function goalpost.retry_run(_old uuid, _new uuid, _worker uuid, _lane text, _reset boolean)
+returns uuid language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
 as $$
 declare
+  _was        goalpost.runs;
+  _going      uuid;
   _definition bigint;
 begin
-  insert into goalpost.runs (id, definition_id, workflow, source, status, execution, lane, prio, key, owner, root_run_id,
-    retry_of, input_hash, max_parallel, input, settings, labels, deadline_at, created_at)
-  select _new, r.definition_id, r.workflow, r.source, 'running', r.execution,
-    case when r.execution = 'local' then _lane else r.lane end, r.prio, extract(epoch from goalpost.now()), _worker, _new,
-    _old, r.input_hash, r.max_parallel, r.input, r.settings, r.labels,
-    goalpost.now() + (r.deadline_at - r.created_at), goalpost.now()
-  from goalpost.runs r where r.id = _old and r.status in ('failed', 'cancelled')
-  returning definition_id into _definition;
+  -- Of several that retry it at once the first one does.
+  select * into _was from goalpost.runs r where r.id = _old and r.status in ('failed', 'cancelled') for update;
   if not found then
-    return false;
+    return null;
   end if;
-  _definition := goalpost.copy_definition(_definition, _new);
+  select r.id into _going from goalpost.runs r where r.retry_of = _old and r.finished_at is null limit 1;
+  if found then
+    return _going;
+  end if;
+  _definition := goalpost.copy_definition(_was.definition_id, _new, _reset);
+  -- The key stands for the work, not for one run of it: it finds the latest.
+  update goalpost.runs set idempotency_key = null where id = _old and idempotency_key is not null;
+  if _was.execution <> 'local' then
+    _lane := _was.lane;
+  end if;
+  if _reset then
+    perform goalpost.start_runs(
+      json_build_array(json_build_array(_new, _definition, _was.workflow, _was.source, _was.execution, _lane, _was.prio,
+        _worker, null, null, _new, _was.idempotency_key, _was.input_hash, _was.max_parallel,
+        extract(epoch from _was.deadline_at - _was.created_at) * 1000, _was.labels, 0, _was.traced)),
+      json_build_array(_was.input),
+      case when _was.settings is not null then json_build_array(json_build_array(_was.settings, null)) end,
+      true, null, '{}', 0, null);
+    update goalpost.runs set retry_of = _old where id = _new;
+    perform goalpost.publish();
+    return _new;
+  end if;
 
-  insert into goalpost.tasks (run_id, position, item, definition_id, status, deps_left, delivery,
-    started_at, finished_at, output)
-  select _new, t.position, t.item, _definition, case when t.status = 'completed' then 'completed' else 'waiting' end,
-    case when t.status = 'completed' then 0 else greatest(1, s.dependencies) end, t.delivery,
-    case when t.status = 'completed' then t.started_at end, case when t.status = 'completed' then t.finished_at end,
-    t.output
-  from goalpost.tasks t join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
-  where t.run_id = _old;
-
-  insert into goalpost.checkpoints (run_id, position, item, key, value, at)
-  select _new, c.position, c.item, c.key, c.value, c.at from goalpost.checkpoints c
-  join goalpost.tasks t on t.run_id = _new and t.position = c.position and t.item = c.item and t.status = 'waiting'
-  where c.run_id = _old;
-
-  -- What still has to be waited for is what was not carried over.
-  with left_over as materialized (
-    select t.run_id, t.position, -1 as item, (select count(*) from goalpost.edges e
-      join goalpost.tasks d on d.run_id = _new and d.position = e.src and d.item = -1 and d.status <> 'completed'
-      where e.definition_id = _definition and e.dst = t.position)::int as n
-    from goalpost.tasks t where t.run_id = _new and t.status = 'waiting')
-  update goalpost.tasks t set deps_left = l.n, status = case when l.n = 0 then 'ready' else 'waiting' end
-  from left_over l where t.run_id = l.run_id and t.position = l.position and t.item = l.item;
-  perform goalpost.queue_ready(_new);
+  insert into goalpost.runs (id, definition_id, workflow, source, status, execution, lane, prio, key, owner, root_run_id,
+    retry_of, idempotency_key, input_hash, max_parallel, input, settings, labels, deadline_at, created_at, traced)
+  values (_new, _definition, _was.workflow, _was.source, 'running', _was.execution, _lane, _was.prio,
+    extract(epoch from goalpost.now()), _worker, _new, _old, _was.idempotency_key, _was.input_hash, _was.max_parallel,
+    _was.input, _was.settings, _was.labels, goalpost.now() + (_was.deadline_at - _was.created_at), goalpost.now(),
+    _was.traced);
+  perform goalpost.carry_over(_old, _new, _definition);
+  if _was.traced then
+    insert into goalpost.event_counters (run_id, seq) values (_new, 0);
+    perform goalpost.emit(_new, 'workflow_started', null);
+  end if;
+  perform goalpost.requeue(_new);
   insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
   select '@', 0, extract(epoch from r.deadline_at), 0, _new, -1, -1, '!deadline'
   from goalpost.runs r where r.id = _new and r.deadline_at is not null;
-  return true;
+  perform goalpost.begin_run(_new);
+  perform goalpost.publish();
+  return _new;
 end $$;

@@ -16,9 +16,12 @@ begin
   end if;
   update goalpost.tasks set status = 'cancelled', finished_at = goalpost.now()
   where run_id = _run and status in ('waiting', 'ready', 'running', 'suspended');
-  -- Nobody else would ever take them out of the lane of an instance that is gone.
-  delete from goalpost.ready where lane = _lane and run_id = _run;
-  delete from goalpost.ready where lane = '#' || _run;
+  -- Nobody else would ever take them out of the lane of an instance that is gone. A claim that holds one of them
+  -- drops it itself, and may be waiting for a task that is locked here.
+  delete from goalpost.ready where ctid = any(array(
+    select q.ctid from goalpost.ready q where q.lane = _lane and q.run_id = _run for update skip locked));
+  delete from goalpost.ready where ctid = any(array(
+    select q.ctid from goalpost.ready q where q.lane = '#' || _run for update skip locked));
   -- Whoever carries out a task of it, or waits for it, should not have to find out by looking.
   perform goalpost.emit(_run, 'workflow_' || _status, case when _error is not null then json_build_object('error', _error) end);
   perform pg_notify('goalpost', _run::text);

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { DURATION_RULE, parseDuration } from "./duration.ts";
 import type { PlanOptions } from "./plan.ts";
+import type { PruneCommandOptions } from "./prune.ts";
 import type { RunOptions } from "./run.ts";
 import type { ListOptions } from "./runs.ts";
 import type { ShowOptions } from "./show.ts";
@@ -23,6 +25,14 @@ function toCount(text: string): number {
     throw new InvalidArgumentError("It must be a whole number ≥ 1.");
   }
   return count;
+}
+
+function toMilliseconds(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined) {
+    throw new InvalidArgumentError(`It must be ${DURATION_RULE}.`);
+  }
+  return ms;
 }
 
 /** Runs a command and ends with its exit code; what it throws is told in a sentence. */
@@ -89,6 +99,17 @@ function makeProgram(): Command {
     .option("--database <url>", DATABASE_HELP)
     .action((options: { database?: string }) =>
       action(async () => (await import("./migrate.ts")).migrateNow(options)),
+    );
+  program
+    .command("prune")
+    .description("remove runs that ended long ago, with everything that is kept of them")
+    .requiredOption("--older-than <duration>", `since they ended: ${DURATION_RULE}`, toMilliseconds)
+    .option("--batch <count>", "runs removed in one transaction, about (default: 500)", toCount)
+    .option("--dry-run", "count only, remove nothing")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((options: PruneCommandOptions) =>
+      action(async () => (await import("./prune.ts")).pruneNow(options)),
     );
   return program;
 }

@@ -140,3 +140,19 @@ function refusedClass(value: object): string | undefined {
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/** The JSON text of a JSON value with the keys of every object in order: equal values have equal texts. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) =>
+    isObject(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
+  );
+}
+
+/** What PostgreSQL cannot store as text: zero characters, and halves of surrogate pairs. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: it is what is looked for.
+const NOT_TEXT = /\u0000|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+
+/** Whether a value is a text that a text column, or a jsonb one, can hold. */
+export function isStorableText(value: unknown): value is string {
+  return typeof value === "string" && !NOT_TEXT.test(value);
+}

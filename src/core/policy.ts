@@ -55,6 +55,7 @@ export function checkOneOf(value: unknown, rule: { what: string; allowed: readon
 export interface NumberRule {
   readonly what: string;
   readonly least: number;
+  readonly most?: number;
   readonly whole?: boolean;
 }
 
@@ -63,12 +64,11 @@ export function check(value: unknown, rule: NumberRule): void {
   if (value === undefined) {
     return;
   }
-  const fits = typeof value === "number" && Number.isFinite(value) && value >= rule.least;
-  if (!fits || (rule.whole && !Number.isInteger(value))) {
-    const kind = rule.whole ? "a whole number" : "a number";
-    throw new GoalpostError(
-      "INVALID_INPUT",
-      `${rule.what} is ${String(value)}; it must be ${kind} ≥ ${rule.least}`,
-    );
+  const { what, least, most = Number.MAX_VALUE, whole = false } = rule;
+  const fits = typeof value === "number" && value >= least && value <= most;
+  if (!fits || (whole && !Number.isInteger(value))) {
+    const kind = whole ? "a whole number" : "a number";
+    const range = rule.most === undefined ? `≥ ${least}` : `from ${least} to ${most}`;
+    throw new GoalpostError("INVALID_INPUT", `${what} is ${String(value)}; it must be ${kind} ${range}`);
   }
 }

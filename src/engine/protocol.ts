@@ -136,6 +136,8 @@ export interface StartRow {
   readonly lane: string;
   readonly priority: number;
   readonly owner: string;
+  /** Unique for the workflow: the run is not stored if another one has it. Default: none. */
+  readonly idempotencyKey?: string | null;
   readonly inputHash: string | null;
   readonly deadlineMs: number | null;
   /** Milliseconds until the run starts. */
@@ -187,7 +189,7 @@ export function encodeStart(row: StartRow): BatchRow {
     null,
     null,
     row.id,
-    null,
+    row.idempotencyKey ?? null,
     row.inputHash,
     row.maxParallel ?? null,
     row.deadlineMs,

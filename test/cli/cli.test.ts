@@ -183,6 +183,36 @@ describe("goalpost runs and show", () => {
   });
 });
 
+describe("goalpost prune", () => {
+  test("counts with --dry-run, removes without it, and says how many", async () => {
+    const address = await createDatabase();
+    const env = { GOALPOST_DATABASE_URL: address };
+    await goalpost(["run", "work on 2 parts", "--app", app, "--json"], env);
+    const dry = await goalpost(["prune", "--older-than", "0s", "--dry-run"], env);
+    expect(dry).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^1 runs with \d+ tasks would be removed/),
+    });
+    const kept = await goalpost(["prune", "--older-than", "30d", "--json"], env);
+    expect(JSON.parse(kept.out)).toEqual({ runs: 0, tasks: 0, instances: 0, dryRun: false });
+    const pruned = await goalpost(["prune", "--older-than", "0s", "--batch", "10"], env);
+    expect(pruned.out).toMatch(/^Removed 1 runs with \d+ tasks and 1 instances/);
+    expect((await goalpost(["runs"], env)).out).toContain("No runs yet");
+  });
+
+  test.each(["30", "d", "-1d", "1 d", "1y", ""])("exits with 2 for the duration %j", async (duration) => {
+    const { code, err } = await goalpost(["prune", `--older-than=${duration}`]);
+    expect(err).toContain("such as 30d or 12h");
+    expect(code).toBe(2);
+  });
+
+  test("exits with 2 if no duration is given", async () => {
+    const { code, err } = await goalpost(["prune"]);
+    expect(err).toContain("--older-than");
+    expect(code).toBe(2);
+  });
+});
+
 describe("bad usage", () => {
   const broken = (): string => {
     const file = join(folder, "broken.mjs");

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { Goalpost, silentLogger, workflow } from "../../src/index.ts";
+import { type Database, Goalpost, type PGliteLike, silentLogger, workflow } from "../../src/index.ts";
 import { FAKE_START, FakeClock } from "../../src/testing/index.ts";
 import { defer, rejection, untilAborted } from "../promises.ts";
 import { describeOnEachBackend } from "./backends.ts";
@@ -115,6 +115,22 @@ describeOnEachBackend("cancelling", (backend) => {
   });
 });
 
+/** The database, with the text of every statement written down. */
+function recorded(database: Database, statements: string[]): Database {
+  return new Proxy(database as PGliteLike, {
+    get(target, key) {
+      if (key === "query") {
+        return (text: string, values?: unknown[]) => {
+          statements.push(text);
+          return target.query(text, values);
+        };
+      }
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
 describeOnEachBackend("waiting for runs", (backend) => {
   const one = workflow<number>("one").step("echo", ({ run }) => run);
 
@@ -167,6 +183,29 @@ describeOnEachBackend("waiting for runs", (backend) => {
       status: "cancelled",
       error: { message: "no" },
     });
+  });
+
+  test.each([Number.NaN, -1, "soon" as never])(
+    "a timeoutMs of %s is refused with INVALID_INPUT",
+    async (timeoutMs) => {
+      const t = await backend.client();
+      const handle = await t.gp.start(one, 7);
+      const waiting = rejection(t.gp.runs.wait(handle.runId, { timeoutMs }));
+      await handle.cancel();
+      expect(await waiting).toMatchObject({ code: "INVALID_INPUT" });
+    },
+  );
+
+  test("an execute whose start was refused is waited for by nobody", async () => {
+    const statements: string[] = [];
+    const t = await backend.client({ database: recorded(backend.database, statements) });
+    await rejection(t.gp.execute(one, Number.NaN));
+    statements.length = 0;
+    for (let look = 0; look < 5; look++) {
+      t.clock.advance(1000);
+      await new Promise(setImmediate);
+    }
+    expect(statements).toEqual([]);
   });
 
   test("a run that another client carries out is waited for, too", async () => {
@@ -402,6 +441,19 @@ describeOnEachBackend("starting", (backend) => {
     ]);
   });
 
+  test("a cancelled run ends at the clock's time, too", async () => {
+    const t = await backend.client();
+    const handle = await t.gp.start(
+      workflow("cancelled_at").step("a", () => 1),
+      null,
+    );
+    t.clock.advance(1234);
+    await handle.cancel();
+    const finishedAt = new Date(FAKE_START.getTime() + 1234);
+    const run = await t.gp.runs.get(handle.runId);
+    expect(run).toMatchObject({ finishedAt, tasks: [{ finishedAt }] });
+  });
+
   test("labels and times are kept with the run", async () => {
     const t = await backend.client();
     const w = workflow<{ order: number }>("labelled").step("a", () => 1);
@@ -441,6 +493,9 @@ describeOnEachBackend("starting", (backend) => {
       completedTasks: 1,
       runningTasks: 1,
       failedTasks: 0,
+      skippedTasks: 0,
+      cancelledTasks: 0,
+      waitingTasks: 1,
       percentage: 33,
     });
     release.resolve();
@@ -464,6 +519,14 @@ describeOnEachBackend("starting", (backend) => {
     expect(await list({ status: "completed" })).toEqual([1, 2, 3]);
     expect(await list({ limit: 2, offset: 1 })).toEqual([1, 2]);
   });
+
+  test.each([{ limit: 0 }, { limit: 1.5 }, { limit: 2 ** 31 }, { offset: -1 }, { status: "done" as never }])(
+    "filters that cannot be are refused with INVALID_INPUT: %j",
+    async (filter) => {
+      const t = await backend.client();
+      expect(await rejection(t.gp.runs.list(filter))).toMatchObject({ code: "INVALID_INPUT" });
+    },
+  );
 
   test.each([{ priority: 1.5 }, { deadlineMs: 0 }, { labels: { a: 1 } as never }, { priority: 2 ** 40 }])(
     "options that cannot be are refused with INVALID_INPUT: %j",

@@ -46,7 +46,9 @@ describeOnEachBackend("resuming goals", (backend) => {
     await t.settle();
     expect(done).toEqual(["first", "second"]);
 
+    t.clock.advance(60_000);
     const again = await t.gp.startGoal(goal, decomposer, steps(done), { resume: true });
+    t.clock.advance(500);
     await t.settle();
     expect(again).toMatchObject({ resumed: "continued" });
     expect(again.runId).not.toBe(stopped.runId);
@@ -54,6 +56,7 @@ describeOnEachBackend("resuming goals", (backend) => {
       output: { third: "one two three" },
       outputs: { first: "one", second: "one two", third: "one two three" },
       graph: { tasks },
+      durationMs: 500,
     });
     expect(done).toEqual(["first", "second", "second", "third"]);
     expect(plans).toBe(1);

@@ -1,0 +1,63 @@
+-- Gives a run that retries another the tasks of that one. What was completed stays completed. Everything else is done
+-- again, what was skipped included: its condition is asked again. Nothing of what was lost or had failed is counted.
+-- A map that had been expanded keeps its items if what it waited for is carried over as well: its row then waits for
+-- those that are not completed, and as many of them as it allows at once are ready. Else it is expanded again.
+create or replace function goalpost.carry_over(_old uuid, _new uuid, _definition bigint) returns void language plpgsql
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+as $$
+declare
+  _expanded int[];
+begin
+  _expanded := array(
+    select t.position
+    from (select position, definition_id from goalpost.tasks
+      where run_id = _old and item = -1 and status <> 'completed' offset 0) t
+    where exists (select 1 from goalpost.tasks i
+        where i.run_id = _old and i.position = t.position and i.item >= 0 and i.status <> 'completed')
+      and not exists (select 1 from goalpost.edges e
+        join goalpost.tasks d on d.run_id = _old and d.position = e.src and d.item = -1 and d.status <> 'completed'
+        where e.definition_id = t.definition_id and e.dst = t.position));
+
+  insert into goalpost.tasks (run_id, position, item, definition_id, status, deps_left, delivery,
+    started_at, finished_at, input, output)
+  select _new, t.position, t.item, _definition,
+    case when t.status = 'completed' then 'completed' else 'waiting' end,
+    case when t.status = 'completed' then 0 else 1 end, t.delivery,
+    case when t.status = 'completed' then t.started_at end, case when t.status = 'completed' then t.finished_at end,
+    case when t.item >= 0 then t.input end, t.output
+  from goalpost.tasks t
+  cross join lateral (
+    select status from goalpost.tasks
+    where run_id = t.run_id and position = t.position and item = -1 offset 0) map
+  where t.run_id = _old and (t.item = -1 or t.position = any(_expanded)
+    or (t.status = 'completed' and map.status = 'completed'));
+
+  insert into goalpost.checkpoints (run_id, position, item, key, value, at)
+  select _new, c.position, c.item, c.key, c.value, c.at from goalpost.checkpoints c
+  join goalpost.tasks t on t.run_id = _new and t.position = c.position and t.item = c.item and t.status <> 'completed'
+  where c.run_id = _old;
+
+  with item as materialized (
+    select t.run_id, t.position, t.item, row_number() over (partition by t.position order by t.item) as place
+    from goalpost.tasks t where t.run_id = _new and t.item >= 0 and t.status = 'waiting')
+  update goalpost.tasks t set deps_left = 0, status = 'ready'
+  from item i
+  cross join lateral (
+    select map_concurrency from goalpost.steps where definition_id = _definition and position = i.position offset 0) s
+  where t.run_id = i.run_id and t.position = i.position and t.item = i.item
+    and i.place <= coalesce(s.map_concurrency, i.place);
+
+  -- What still has to be waited for is what was not carried over.
+  with left_over as materialized (
+    select t.run_id, t.position, -1 as item, case when t.position = any(_expanded)
+      then (select count(*) from goalpost.tasks i
+        where i.run_id = _new and i.position = t.position and i.item >= 0 and i.status <> 'completed')
+      else (select count(*) from goalpost.edges e
+        join goalpost.tasks d on d.run_id = _new and d.position = e.src and d.item = -1 and d.status <> 'completed'
+        where e.definition_id = _definition and e.dst = t.position) end::int as n
+    from goalpost.tasks t where t.run_id = _new and t.item = -1 and t.status = 'waiting')
+  update goalpost.tasks t set deps_left = l.n, status = case when l.n = 0 then 'ready' else 'waiting' end,
+    next_item = (select min(i.item) from goalpost.tasks i
+      where i.run_id = t.run_id and i.position = t.position and i.item >= 0 and i.status = 'waiting')
+  from left_over l where t.run_id = l.run_id and t.position = l.position and t.item = l.item;
+end $$;
