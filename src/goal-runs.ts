@@ -30,6 +30,7 @@ import {
   type StoredGoal,
   toGoal,
 } from "./planned-code.ts";
+import type { RunPlaces } from "./run-place.ts";
 import { type GoalHandle, type GoalResult, tasksOf, throwUnlessCompleted } from "./run-result.ts";
 import type { RunWatch } from "./run-watch.ts";
 import type { Runs } from "./runs.ts";
@@ -59,6 +60,7 @@ export interface GoalRunsOptions {
   readonly worker: Worker;
   readonly workerId: string;
   readonly lane: string;
+  readonly places: RunPlaces;
   /** Tasks carried out at once; 0 if this client carries nothing out. */
   readonly concurrency: number;
 }
@@ -91,21 +93,21 @@ export class GoalRuns {
       }
     }
     const runId = newId();
-    this.#o.registry.bind(runId, { goal: code });
     const input: StoredGoal = {
       goal: goal.text,
       ...(goal.context !== undefined && { context: goal.context }),
     };
     const settings: GoalSettings = { limits, graph };
     const shape = planShape({ timeoutMs: options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS });
+    const place = await this.#o.places.of(options, shape);
+    this.#o.registry.bind(runId, { goal: code }, place);
     try {
       await this.#o.worker.submit({
         id: runId,
         definitionId: null,
         workflow: GOAL_WORKFLOW,
         source: "planned",
-        execution: "local",
-        lane: this.#o.lane,
+        ...place,
         priority: options.priority ?? 0,
         owner: this.#o.workerId,
         inputHash: hashGoal(goal),

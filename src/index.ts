@@ -44,6 +44,7 @@ export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
 export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
 export { Goalpost } from "./goalpost.ts";
+export type { Instances } from "./instances.ts";
 export { migrateDatabase } from "./migrate-database.ts";
 export type { OpenOptions, WorkersOptions } from "./open-options.ts";
 export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./options.ts";
@@ -52,10 +53,11 @@ export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
 export type { ComposedResult, GoalHandle, GoalResult, Progress, RunHandle, RunResult } from "./run-result.ts";
 export type { WaitOptions } from "./run-watch.ts";
 export type { RunRecord, Runs } from "./runs.ts";
+export type { InstanceFilter, InstanceStatus, InstanceSummary } from "./store/instances.ts";
 export type { MigrationReport } from "./store/migrate.ts";
 export type { Database } from "./store/open-driver.ts";
-export type { PoolLike } from "./store/pg-driver.ts";
 export type { PGliteLike } from "./store/pglite-driver.ts";
+export type { PoolLike } from "./store/pool-like.ts";
 export type {
   AttemptRecord,
   RunFilter,
@@ -64,4 +66,5 @@ export type {
   TaskRecord,
   TaskStatus,
 } from "./store/runs.ts";
+export type { Worker, WorkerOptions } from "./workers.ts";
 export { type StepInput, type StepOptions, type WorkflowBuilder, workflow } from "./workflows/builder.ts";

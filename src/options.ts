@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { GoalpostError } from "./core/errors.ts";
 import { DEFAULT_LIMITS, type Goal, type GraphLimits } from "./core/goal.ts";
 import { isObject, type Json, toJson } from "./core/json.ts";
+import { checkName } from "./core/names.ts";
 import { check, checkPolicy } from "./core/policy.ts";
 
 /** Priorities are four bytes wide in the database. */
@@ -14,6 +15,13 @@ export interface StartOptions {
   /** Milliseconds after which the run fails with RUN_DEADLINE. Default: none. */
   readonly deadlineMs?: number | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /**
+   * Who carries it out: "local", this client; "distributed", any worker that serves the queue and has registered the
+   * code. Default: "distributed" if a queue is named, else "local".
+   */
+  readonly execution?: "local" | "distributed" | undefined;
+  /** The queue of a distributed run. Default "default". */
+  readonly queue?: string | undefined;
   /** On execute…: aborting cancels the run. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -57,6 +65,7 @@ export function checkStartOptions(options: StartOptions): void {
       `priority is ${priority}; it must be a whole number up to ${MAX_PRIORITY}, larger is sooner`,
     );
   }
+  checkPlace(options);
   if (
     options.labels !== undefined &&
     !(isObject(options.labels) && Object.values(options.labels).every((value) => typeof value === "string"))
@@ -64,6 +73,25 @@ export function checkStartOptions(options: StartOptions): void {
     throw new GoalpostError(
       "INVALID_INPUT",
       'labels must be an object of texts, such as { customer: "acme" }',
+    );
+  }
+}
+
+function checkPlace({ execution, queue }: StartOptions): void {
+  if (execution !== undefined && execution !== "local" && execution !== "distributed") {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `execution is ${JSON.stringify(execution)}; it must be "local" or "distributed"`,
+    );
+  }
+  if (queue === undefined) {
+    return;
+  }
+  checkName(queue, "queue");
+  if (execution === "local") {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `a local run waits in no queue; leave queue "${queue}" out, or ask for execution: "distributed"`,
     );
   }
 }

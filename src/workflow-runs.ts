@@ -4,6 +4,7 @@ import { GoalpostError } from "./core/errors.ts";
 import type { AnyWorkflow } from "./core/workflow.ts";
 import type { Worker } from "./engine/worker.ts";
 import { checkStartOptions, inputToJson, type StartOptions } from "./options.ts";
+import type { RunPlaces } from "./run-place.ts";
 import { ensureDefinition } from "./store/definitions.ts";
 
 export interface WorkflowRunsOptions {
@@ -11,7 +12,7 @@ export interface WorkflowRunsOptions {
   readonly registry: CodeRegistry;
   readonly worker: Worker;
   readonly workerId: string;
-  readonly lane: string;
+  readonly places: RunPlaces;
 }
 
 /** Starts the runs of workflows in code. */
@@ -38,16 +39,16 @@ export class WorkflowRuns {
     }
     const text = inputToJson(input, `the input of workflow "${workflow.name}" is`);
     const definitionId = await this.#define(workflow);
-    const { registry, worker, workerId, lane } = this.#o;
-    registry.bind(options.runId, { workflow });
+    const { registry, worker, workerId, places } = this.#o;
+    const place = await places.of(options, workflow.shape);
+    registry.bind(options.runId, { workflow }, place);
     try {
       await worker.submit({
         id: options.runId,
         definitionId,
         workflow: workflow.name,
         source: "static",
-        execution: "local",
-        lane,
+        ...place,
         priority: options.priority ?? 0,
         owner: workerId,
         inputHash: null,

@@ -1,5 +1,5 @@
 -- Appends steps and edges to a definition; returns the position of the first one added.
--- _shape: [[[name, kind, dependencies, rank, lane, step], …] in order of position, [spec, …], [[src, dst, reason,
+-- _shape: [[[name, kind, dependencies, rank, lane suffix, step], …] in order of position, [spec, …], [[src, dst, reason,
 --   optional], …]]. In an edge 0… counts from the first step added, -1 - p is position p of the definition as it was.
 create or replace function goalpost.add_steps(_definition bigint, _shape json) returns int language plpgsql as $$
 declare
@@ -21,5 +21,18 @@ begin
     case when (e.v->>1)::int < 0 then -1 - (e.v->>1)::int else _base + (e.v->>1)::int end,
     e.v->>2, (e.v->>3)::boolean
   from json_array_elements(_parts[3]) e(v);
+
+  -- A distributed run that grows by steps that require something opens new lanes.
+  if exists (select 1 from goalpost.steps s where s.definition_id = _definition and s.position >= _base
+      and s.lane is not null) then
+    perform goalpost.add_lanes(array(
+      select distinct r.lane || s.lane
+      from (select run_id from goalpost.definitions where id = _definition offset 0) d
+      cross join lateral (select lane, execution from goalpost.runs where id = d.run_id offset 0) r
+      cross join lateral (
+        select lane from goalpost.steps
+        where definition_id = _definition and position >= _base and lane is not null offset 0) s
+      where r.execution = 'distributed'));
+  end if;
   return _base;
 end $$;

@@ -6,7 +6,7 @@ declare
   _old text;
 begin
   perform 1 from goalpost.tasks t where t.run_id = _run and t.status = 'ready' order by t.position, t.item for update;
-  select r.lane into _old from goalpost.runs r where r.id = _run and r.status in ('queued', 'running', 'paused')
+  select r.lane into _old from goalpost.runs r where r.id = _run and r.execution = 'local' and r.status in ('queued', 'running', 'paused')
     and not exists (select 1 from goalpost.instances i where i.worker = r.owner and i.status = 'online') for update;
   if not found then
     return false;

@@ -38,7 +38,7 @@ begin
       returning t.run_id, t.position, t.definition_id, t.status, l.kind, l.rank, l.lane),
     queued as (
       insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
-      select coalesce(c.lane, r.lane), r.prio, r.key, c.rank, c.run_id, c.position, -1
+      select goalpost.lane_of(r.lane, c.lane), r.prio, r.key, c.rank, c.run_id, c.position, -1
       from child c
       cross join lateral (select lane, prio, key from goalpost.runs where id = c.run_id offset 0) r
       where c.status = 'ready')

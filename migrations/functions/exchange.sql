@@ -23,6 +23,7 @@ declare
   _refused  json;
   _over     uuid[];
   _stale    json;
+  _fleet    json;
 begin
   -- A repeated call may overtake the first one, whose hand-out would then not be seen.
   perform pg_advisory_xact_lock(hashtextextended(_worker::text, 0));
@@ -30,7 +31,7 @@ begin
     perform set_config('goalpost.fake_now', _now::text, true);
   end if;
   if _beat is not null then
-    perform goalpost.beat(_worker, _beat);
+    _fleet := goalpost.beat(_worker, _beat);
   end if;
   _replayed := exists (select 1 from goalpost.handouts h where h.worker = _worker and h.seq = _seq);
   if _closed is not null then
@@ -52,5 +53,5 @@ begin
     _handed := goalpost.claim(_worker, _seq, _room, _lanes);
   end if;
   return goalpost.reply(_worker, case when _handed or _replayed then _seq end, _refused, _stale, _over,
-    _poll or _reports is not null);
+    _poll or _reports is not null, _fleet);
 end $$;

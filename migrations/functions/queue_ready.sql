@@ -5,7 +5,7 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off s
 as $$
 begin
   insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
-  select coalesce(s.lane, r.lane), r.prio, r.key, s.rank, t.run_id, t.position, t.item
+  select goalpost.lane_of(r.lane, s.lane), r.prio, r.key, s.rank, t.run_id, t.position, t.item
   from (select run_id, definition_id, position, item from goalpost.tasks
     where run_id = _run and status = 'ready' offset 0) t
   cross join lateral (select lane, prio, key from goalpost.runs where id = t.run_id offset 0) r

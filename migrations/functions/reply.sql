@@ -3,8 +3,9 @@
 --   values  [[run, position, output], …] each dependency output once
 --   runs    [[run, input, settings if it plans, workflow, source], …] of the claimed tasks, once each
 --   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error, owned], …]
+--   fleet   what goalpost.beat returned, if the call carried a beat
 --   dueInMs milliseconds until the next delayed task is due; only if _timers says that it may have changed
-create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[], _timers boolean)
+create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[], _timers boolean, _fleet json)
 returns text language plpgsql as $$
 declare
   _tasks  json;
@@ -54,6 +55,7 @@ begin
     into _tasks, _values, _runs;
   end if;
   return json_build_object('tasks', _tasks, 'values', _values, 'runs', _runs, 'refused', _refused, 'stale', _stale,
+    'fleet', _fleet,
     'over', case when cardinality(_over) > 0 then (
       select json_agg(json_build_array(i.run_id, r.status, case when r.owner = _worker then r.output end, r.error,
         coalesce(r.owner = _worker, false)))

@@ -34,7 +34,7 @@ begin
     returning id, definition_id, lane, prio, key, deadline_at),
   node as materialized (
     select st.id, st.definition_id, st.prio, st.key, s.position, s.dependencies, s.rank,
-      coalesce(s.lane, st.lane) as lane
+      goalpost.lane_of(st.lane, s.lane) as lane
     from stored st
     cross join lateral (
       select position, dependencies, rank, lane from goalpost.steps where definition_id = st.definition_id offset 0) s),

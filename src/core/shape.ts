@@ -1,4 +1,5 @@
 import type { Json } from "./json.ts";
+import { laneSuffix } from "./lanes.ts";
 
 /** What a node of a definition is: see migrations/0001_engine.sql. */
 export type NodeKind = "step" | "map" | "plan" | "gate" | "join" | "end";
@@ -31,6 +32,8 @@ export interface NodeSpec {
   readonly depth?: number;
   readonly maxAttempts?: number;
   readonly timeoutMs?: number;
+  /** Capabilities that a worker of a distributed run needs. */
+  readonly requires?: readonly string[];
   readonly retry?: {
     readonly baseMs?: number;
     readonly factor?: number;
@@ -66,7 +69,7 @@ export function shapeToRows(shape: Shape): Json {
       kind,
       dependencies,
       -rank,
-      null,
+      laneSuffix(spec.requires),
       spec.step ?? null,
     ]),
     shape.nodes.map((node) => node.spec as Json),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { LOST_AFTER_MS, Observer } from "../../src/engine/observer.ts";
+import { LOST_AFTER_MS, Observer, RECOVERY_MS } from "../../src/engine/observer.ts";
 
 const LOOK_MS = 500;
 
