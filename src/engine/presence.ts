@@ -50,7 +50,7 @@ export class Presence {
   readonly #lease: Lease;
   readonly #queueLanes: readonly string[];
   #known: readonly string[] = [];
-  #due = true;
+  #due: boolean;
   #short = false;
   #looks = 0;
   #sentAtMs = 0;
@@ -61,6 +61,8 @@ export class Presence {
     this.#connection = options.connection ?? ALONE;
     this.#lease = new Lease(options.clock, onLapse);
     this.#queueLanes = (options.queues ?? []).map(queueLane);
+    // Who takes nothing is no instance: nobody need look after it.
+    this.#due = options.concurrency > 0;
   }
 
   /** The lanes that tasks are taken from now. */
