@@ -203,6 +203,15 @@ describe.runIf(binary)("behind PgBouncer in session mode", () => {
     const pooler = await Pooler.start(database, "session");
     onTestFinished(() => pooler.stop());
     expect(await isTransactionPooled(openPool(pooler.url))).toBe(false);
+    const gp = await Goalpost.open({ database: pooler.url, logger: silentLogger });
+    onTestFinished(() => gp.close({ graceMs: 0 }));
+    const direct = openPool(database);
+    const locked = async (): Promise<unknown[]> =>
+      (await direct.query("select 1 from goalpost.instances where goalpost.session_lock_is_held(lock_key)"))
+        .rows;
+    await expect.poll(locked).toHaveLength(1);
+    // PgBouncer would not end while a client is there.
+    await gp.close({ graceMs: 0 });
   });
 });
 
