@@ -53,6 +53,10 @@ class WatchedPool implements PoolLike {
   }
 }
 
+/** The session locks of this database; pg_locks lists those of all. */
+const LOCKS =
+  "from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())";
+
 interface Opened {
   readonly gp: Goalpost;
   readonly pool: WatchedPool;
@@ -117,9 +121,7 @@ describe("the session lock of a client", () => {
     );
     expect(rows).toEqual([{ session_lock: true, held: true }]);
     await gp.close();
-    await expect
-      .poll(() => query("select 1 from pg_locks where locktype = 'advisory' and granted"))
-      .toEqual([]);
+    await expect.poll(() => query(`select 1 ${LOCKS}`)).toEqual([]);
   });
 
   test("is another one when the listening connection was made again", async () => {
@@ -132,7 +134,7 @@ describe("the session lock of a client", () => {
       return row?.key;
     };
     const before = await keyOf();
-    await query("select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen %'");
+    await query(`select pg_terminate_backend(pid) ${LOCKS}`);
     await expect.poll(keyOf, { timeout: 5000 }).not.toBe(before);
     await expect.poll(keyOf, { timeout: 5000 }).toMatch(/^\d+$/);
     expect(
@@ -156,10 +158,8 @@ async function cutOffAtWork(options: { lockToo: boolean }) {
   await expect.poll(async () => (await first.gp.runs.progress(runId)).runningTasks).toBe(1);
   first.pool.cutOff = true;
   if (options.lockToo) {
-    await first.query(
-      "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 1",
-    );
-    await expect.poll(() => first.query("select 1 from pg_locks where locktype = 'advisory'")).toEqual([]);
+    await first.query(`select pg_terminate_backend(pid) ${LOCKS}`);
+    await expect.poll(() => first.query(`select 1 ${LOCKS}`)).toEqual([]);
   }
   return { first, url, queue, runId, reasons };
 }
@@ -214,9 +214,7 @@ describe("a client that is cut off", () => {
     one.pool.cutOff = true;
     two.pool.cutOff = true;
     // As a restart of the server does it.
-    await one.query(
-      "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 1",
-    );
+    await one.query(`select pg_terminate_backend(pid) ${LOCKS}`);
     await one.pass(1000);
     one.pool.cutOff = false;
     // Calls are repeated by the machine's clock.

@@ -173,10 +173,14 @@ describe.runIf(binary)("behind PgBouncer in transaction mode", () => {
       [(await gp.instances.list({ status: "online" })).find(({ pid }) => pid === process.pid)?.workerId],
     );
     expect(rowsOf).toEqual([{ lock: false }]);
-    const { rows: locks } = await direct.query(
-      "select 1 from pg_locks l join pg_database d on d.oid = l.database where locktype = 'advisory' and datname = current_database()",
-    );
-    expect(locks).toEqual([]);
+    // Exchanges take turns by a lock that ends with their transaction.
+    const locks = async (): Promise<unknown[]> =>
+      (
+        await direct.query(
+          "select 1 from pg_locks l join pg_database d on d.oid = l.database where locktype = 'advisory' and datname = current_database()",
+        )
+      ).rows;
+    await expect.poll(locks).toEqual([]);
     const through = openPool(pooler.url);
     const { rows: channels } = await through.query("select pg_listening_channels()");
     expect(channels).toEqual([]);
