@@ -84,8 +84,8 @@ alter table goalpost.runs
   add constraint run_is_in_a_legal_state check (goalpost.is_run(
     status, execution, output is not null, error is not null, finished_at is not null, max_parallel, running));
 
--- What a part of an exchange did: runs that ended, tasks that it handed to the worker, and whether it queued others.
+-- What a part of an exchange did: runs that ended, tasks that it handed to the worker, and the lanes that it queued others in.
 create type goalpost.advanced as (over uuid[], runs uuid[], positions int[], items int[], deliveries int[],
-  queued boolean);
+  queued text[]);
 -- The best place in a worker's lanes that is taken; null if the lanes are empty.
 create type goalpost.place as (prio int, key double precision, rank double precision);

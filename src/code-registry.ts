@@ -1,19 +1,20 @@
 import type { App } from "./core/app.ts";
 import { GoalpostError } from "./core/errors.ts";
-import type { Decomposer } from "./core/goal.ts";
+import type { Decomposer, TaskSpec } from "./core/goal.ts";
 import type { StepMap } from "./core/step.ts";
 import type { AnyWorkflow } from "./core/workflow.ts";
 import type { TaskCode } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import type { RunInfo } from "./engine/protocol.ts";
-import { type GoalCode, plannedCode } from "./planned-code.ts";
+import { type GoalCode, type GoalSettings, plannedCode } from "./planned-code.ts";
+import type { RunPlace } from "./run-place.ts";
 import { staticCode } from "./static-code.ts";
 
 /** The name under which the runs of goals are listed. */
 export const GOAL_WORKFLOW = "goal";
 
-/** Finished runs whose code is kept. */
-const MAX_FINISHED = 1000;
+/** Finished runs, and distributed ones, whose code is kept: nobody need tell this process how those end. */
+const MAX_KEPT = 1000;
 
 /** What a run was started with here. */
 export type RunCode = { readonly workflow: AnyWorkflow } | { readonly goal: GoalCode };
@@ -21,6 +22,7 @@ export type RunCode = { readonly workflow: AnyWorkflow } | { readonly goal: Goal
 /** Where a worker finds the code of a task: what the run was started with here, else what was registered. */
 export class CodeRegistry {
   readonly #byRun = new Map<string, RunCode>();
+  readonly #shared = new Map<string, RunCode>();
   readonly #finished = new Map<string, RunCode>();
   readonly #workflows = new Map<string, AnyWorkflow>();
   #steps: StepMap = {};
@@ -55,21 +57,34 @@ export class CodeRegistry {
     return this.#byRun.has(runId);
   }
 
-  /** Binds code to one run for as long as it goes on. */
-  bind(runId: string, code: RunCode): void {
-    this.#byRun.set(runId, code);
+  /** Whether there is code here for runs that other processes started. */
+  get servesOthers(): boolean {
+    return (
+      this.#shared.size > 0 ||
+      this.#workflows.size > 0 ||
+      this.#decomposer !== undefined ||
+      Object.keys(this.#steps).length > 0
+    );
+  }
+
+  /**
+   * Binds code to one run for as long as it goes on; that of a distributed one for a while, as this process may be the
+   * one that carries it out.
+   */
+  bind(runId: string, code: RunCode, place?: Pick<RunPlace, "execution">): void {
+    if (place?.execution !== "distributed") {
+      this.#byRun.set(runId, code);
+    } else {
+      keep(this.#shared, runId, code);
+    }
   }
 
   /** The run is final: its code is only kept for a while, in case the run is retried. */
   release(runId: string): void {
-    const code = this.#byRun.get(runId);
+    const code = this.#byRun.get(runId) ?? this.#shared.get(runId);
     this.#byRun.delete(runId);
     if (code) {
-      this.#finished.set(runId, code);
-      const [oldest] = this.#finished.keys();
-      if (this.#finished.size > MAX_FINISHED && oldest !== undefined) {
-        this.#finished.delete(oldest);
-      }
+      keep(this.#finished, runId, code);
     }
   }
 
@@ -77,21 +92,45 @@ export class CodeRegistry {
   rebind(runId: string, retryId: string): void {
     const code = this.#byRun.get(runId) ?? this.#finished.get(runId);
     if (code) {
-      this.bind(retryId, code);
+      this.#byRun.set(retryId, code);
     }
   }
 
   find(run: RunInfo, definition: RunDefinition, node: DefinitionNode): TaskCode | undefined {
-    const bound = this.#byRun.get(run.id);
+    const bound = this.#byRun.get(run.id) ?? this.#shared.get(run.id);
     if (bound && "goal" in bound) {
       return plannedCode(bound.goal, definition, node);
     }
     if (run.source === "planned") {
-      return plannedCode(this.goalCode(undefined, undefined), definition, node);
+      const code = this.goalCode(undefined, undefined);
+      return node.kind === "plan" && !canPlan(code, run) ? undefined : plannedCode(code, definition, node);
     }
     const workflow = bound?.workflow ?? this.#workflows.get(run.workflow);
     return workflow && staticCode(workflow, node);
   }
+}
+
+function keep(kept: Map<string, RunCode>, runId: string, code: RunCode): void {
+  kept.set(runId, code);
+  const [oldest] = kept.keys();
+  if (kept.size > MAX_KEPT && oldest !== undefined) {
+    kept.delete(oldest);
+  }
+}
+
+/** Whether the goal of a run that another process started can be planned here: if not, another one will. */
+function canPlan(code: GoalCode, run: RunInfo): boolean {
+  const graph = (run.settings as GoalSettings | null)?.graph;
+  return graph ? graph.every((task) => knowsSteps(code, task)) : code.decomposer !== undefined;
+}
+
+function knowsSteps(code: GoalCode, task: TaskSpec): boolean {
+  if (task.decompose) {
+    return code.decomposer !== undefined;
+  }
+  return task.subtasks?.length
+    ? task.subtasks.every((subtask) => knowsSteps(code, subtask))
+    : Object.hasOwn(code.steps, task.step ?? task.id);
 }
 
 function refuseOther(kind: string, name: string, { known, given }: { known: unknown; given: unknown }): void {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
 
 /** The version in package.json. */
 export const VERSION: string = (
@@ -10,4 +11,10 @@ export function databaseFromEnvironment(): string {
   // biome-ignore lint/style/noProcessEnv: the documented default of Goalpost.open.
   const { GOALPOST_DATABASE_URL, DATABASE_URL } = process.env;
   return GOALPOST_DATABASE_URL || DATABASE_URL || "pglite:.goalpost/db";
+}
+
+/** What this process is called when it is given no name. */
+export function defaultInstanceId(): string {
+  // biome-ignore lint/style/noProcessEnv: the documented default of Goalpost.open.
+  return process.env.INSTANCE_ID || `${hostname()}:${process.pid}`;
 }

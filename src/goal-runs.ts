@@ -18,7 +18,6 @@ import {
   type GraphOptions,
   hashGoal,
   inputToJson,
-  placeOf,
   readGoal,
   toStartFields,
 } from "./options.ts";
@@ -32,6 +31,7 @@ import {
   type StoredGoal,
   toGoal,
 } from "./planned-code.ts";
+import type { RunPlaces } from "./run-place.ts";
 import { type GoalHandle, type GoalResult, tasksOf, throwUnlessCompleted } from "./run-result.ts";
 import type { RunStarter } from "./run-starter.ts";
 import type { RunWatch } from "./run-watch.ts";
@@ -57,6 +57,7 @@ export interface GoalRunsOptions {
   readonly takeOver: TakeOver;
   readonly workerId: string;
   readonly lane: string;
+  readonly places: RunPlaces;
   /** Tasks carried out at once; 0 if this client carries nothing out. */
   readonly concurrency: number;
 }
@@ -93,10 +94,11 @@ export class GoalRuns {
     };
     const settings: GoalSettings = { limits, graph };
     const shape = planShape({ timeoutMs: options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS });
+    const place = await this.#o.places.of(options, shape);
     const started = await this.#o.starter.start(
       {
         ...toStartFields(options),
-        ...placeOf(options, this.#o.lane),
+        ...place,
         id: runId,
         definitionId: null,
         workflow: GOAL_WORKFLOW,

@@ -1,5 +1,5 @@
-import { hostname } from "node:os";
 import { v7 as newId } from "uuid";
+import { Attendance, takeAllForLost } from "./attendance.ts";
 import { cancelOnAbort } from "./cancel-on-abort.ts";
 import { CodeRegistry } from "./code-registry.ts";
 import type { App } from "./core/app.ts";
@@ -7,6 +7,7 @@ import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError, isGoalpostError } from "./core/errors.ts";
 import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
+import { DEFAULT_QUEUE, instanceLane } from "./core/lanes.ts";
 import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
 import type { StepMap } from "./core/step.ts";
@@ -14,10 +15,11 @@ import { NO_USAGE } from "./core/usage.ts";
 import type { Workflow } from "./core/workflow.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import { systemClock } from "./engine/system-clock.ts";
-import { Worker } from "./engine/worker.ts";
-import { databaseFromEnvironment, VERSION } from "./environment.ts";
+import type { Worker as EngineWorker } from "./engine/worker.ts";
+import { databaseFromEnvironment } from "./environment.ts";
 import { GoalRuns } from "./goal-runs.ts";
-import type { OpenOptions } from "./open-options.ts";
+import { Instances } from "./instances.ts";
+import { checkInstanceId, type OpenOptions, type WorkersOptions } from "./open-options.ts";
 import {
   type ComposeOptions,
   checkGoalOptions,
@@ -26,6 +28,7 @@ import {
   readGoal,
   type StartOptions,
 } from "./options.ts";
+import { RunPlaces } from "./run-place.ts";
 import {
   type ComposedResult,
   type GoalHandle,
@@ -41,14 +44,19 @@ import { migrate } from "./store/migrate.ts";
 import { openDriver } from "./store/open-driver.ts";
 import { retryRun } from "./store/run-actions.ts";
 import { timedDriver } from "./store/timed-driver.ts";
-import { Sweeper, sayGoodbye, takeAllForLost } from "./sweeper.ts";
 import { TakeOver } from "./take-over.ts";
 import { stderrLogger } from "./telemetry/stderr-logger.ts";
+import {
+  checkServing,
+  DEFAULT_CONCURRENCY,
+  DEFAULT_GRACE_MS,
+  type Worker,
+  type WorkerOptions,
+  Workers,
+} from "./workers.ts";
 import { WorkflowRuns } from "./workflow-runs.ts";
 
-const DEFAULT_CONCURRENCY = 10;
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
-const DEFAULT_GRACE_MS = 10_000;
 
 interface Parts {
   readonly driver: Driver;
@@ -56,38 +64,54 @@ interface Parts {
   readonly logger: Logger;
   readonly name: string;
   readonly concurrency: number;
+  readonly queues: readonly string[];
+  readonly capabilities: readonly string[];
   readonly maxOutputBytes: number;
 }
 
-/** A client: one database, one local worker. Made by {@link Goalpost.open}. */
+/** A client: one database, one local worker, and more if asked for. Made by {@link Goalpost.open}. */
 export class Goalpost implements AsyncDisposable {
   /** What this process is called in lists. */
   readonly instanceId: string;
   readonly runs: Runs;
+  readonly instances: Instances;
   readonly #parts: Parts;
   readonly #workerId: string = newId();
-  readonly #worker: Worker;
+  readonly #worker: EngineWorker;
+  readonly #workers: Workers;
+  readonly #attendance: Attendance;
   readonly #registry = new CodeRegistry();
   readonly #watch: RunWatch;
   readonly #takeOver: TakeOver;
   readonly #goals: GoalRuns;
   readonly #workflows: WorkflowRuns;
-  #sweeper: Sweeper | undefined;
-  #unlisten: (() => Promise<void>) | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(opened: Parts) {
     const parts = { ...opened, driver: timedDriver(opened.driver, opened.clock) };
     this.#parts = parts;
     this.instanceId = parts.name;
+    this.instances = new Instances(parts.driver);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
-    this.#worker = new Worker({
+    this.#attendance = new Attendance({
+      ...parts,
+      onEnded: (runId) => {
+        this.#abort(runId);
+        this.#watch.look();
+      },
+      onMissed: () => this.#watch.look(),
+    });
+    this.#workers = new Workers({
+      ...opened,
+      registry: this.#registry,
+      attendance: this.#attendance,
+      onFinished: (run) => this.#finished(run),
+    });
+    this.#worker = this.#workers.make({
       ...opened,
       id: this.#workerId,
       lanes: [this.#lane],
-      findCode: (run, definition, node) => this.#registry.find(run, definition, node),
-      about: { name: parts.name, host: hostname(), pid: process.pid, version: VERSION },
-      onFinished: (run) => this.#finished(run),
+      servesQueues: () => this.#registry.servesOthers,
     });
     this.runs = new Runs(parts, this.#watch, {
       cancelled: (runId) => this.#abort(runId),
@@ -102,6 +126,7 @@ export class Goalpost implements AsyncDisposable {
       worker: this.#worker,
       workerId: this.#workerId,
       lane: this.#lane,
+      places: new RunPlaces(parts.driver, this.#lane),
     };
     this.#takeOver = new TakeOver(starting);
     const starter = new RunStarter({ ...starting, takeOver: this.#takeOver });
@@ -114,9 +139,12 @@ export class Goalpost implements AsyncDisposable {
    * @throws INVALID_INPUT, DATABASE_BUSY, DATABASE_UNAVAILABLE, DATABASE_AHEAD
    */
   static async open(options: OpenOptions = {}): Promise<Goalpost> {
-    const workers = options.workers === false ? { concurrency: 0, start: false } : (options.workers ?? {});
+    const workers: WorkersOptions =
+      options.workers === false ? { concurrency: 0, queues: [], start: false } : (options.workers ?? {});
+    checkServing(workers, "workers");
     check(workers.concurrency, { what: "workers.concurrency", least: 0, whole: true });
     check(workers.maxOutputBytes, { what: "workers.maxOutputBytes", least: 1, whole: true });
+    const name = checkInstanceId(options.instanceId);
     const logger = options.logger ?? stderrLogger;
     const { driver, exclusive } = await openDriver(options.database ?? databaseFromEnvironment(), logger);
     let gp: Goalpost | undefined;
@@ -129,13 +157,14 @@ export class Goalpost implements AsyncDisposable {
         driver,
         logger,
         clock: options.clock ?? systemClock,
-        name: options.instanceId ?? `${hostname()}:${process.pid}`,
+        name,
         concurrency: workers.concurrency ?? DEFAULT_CONCURRENCY,
+        queues: workers.queues ?? [DEFAULT_QUEUE],
+        capabilities: workers.capabilities ?? [],
         maxOutputBytes: workers.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
       });
       if (workers.start !== false) {
-        gp.#worker.start();
-        await gp.#attend();
+        await gp.#workers.start(gp.#worker);
       }
       return gp;
     } catch (error) {
@@ -147,6 +176,16 @@ export class Goalpost implements AsyncDisposable {
   /** Adds an app's steps, decomposer and workflows. @throws INVALID_INPUT if another function has a name already */
   register(app: App): void {
     this.#registry.register(app);
+    this.#worker.wake();
+  }
+
+  /**
+   * An additional worker in this process: it carries out distributed runs of the queues it serves, by the code that is
+   * registered. Nothing happens before it is started.
+   * @throws INVALID_INPUT, CLOSED
+   */
+  worker(options: WorkerOptions = {}): Worker {
+    return this.#workers.open(options);
   }
 
   /** Starts a run of a workflow and waits for its end. @throws RunFailedError, INVALID_INPUT */
@@ -275,7 +314,7 @@ export class Goalpost implements AsyncDisposable {
   }
 
   /**
-   * Takes no more work, waits for the tasks under way (at most `graceMs`, default 10 s; then they are aborted and put
+   * Stops all workers: takes no more work, waits for the tasks under way (at most `graceMs`, default 10 s; then they are aborted and put
    * back), and closes the database if the client opened it.
    */
   close(options: { readonly graceMs?: number } = {}): Promise<void> {
@@ -288,20 +327,15 @@ export class Goalpost implements AsyncDisposable {
   }
 
   async #close(graceMs: number): Promise<void> {
-    this.#sweeper?.stop();
     this.#takeOver.close();
-    await this.#worker.stop(graceMs);
+    await this.#workers.stopAll(graceMs);
     this.#watch.close();
-    const { driver, logger } = this.#parts;
-    await this.#unlisten?.();
-    await sayGoodbye(driver, this.#workerId).catch((error: unknown) => {
-      logger.warn({ error: String(error) }, "could not say goodbye to the database");
-    });
-    await driver.close();
+    await this.#attendance.close();
+    await this.#parts.driver.close();
   }
 
   get #lane(): string {
-    return `instance:${this.#workerId}`;
+    return instanceLane(this.#workerId);
   }
 
   async #untilEnd(handle: GoalHandle, options: StartOptions): Promise<GoalResult> {
@@ -337,21 +371,7 @@ export class Goalpost implements AsyncDisposable {
 
   #abort(runId: string): void {
     this.#registry.release(runId);
-    this.#worker.abortRun(runId, new GoalpostError("CANCELLED", `run ${runId} was cancelled`));
-  }
-
-  /** Hears of runs that were ended elsewhere, and looks for instances that are gone. */
-  async #attend(): Promise<void> {
-    const { driver, clock, logger } = this.#parts;
-    this.#unlisten = await driver.listen("goalpost", {
-      onMessage: (runId) => {
-        this.#abort(runId);
-        this.#watch.look();
-      },
-      onReconnect: () => this.#watch.look(),
-    });
-    this.#sweeper = new Sweeper({ driver, clock, logger, worker: this.#workerId });
-    this.#sweeper.start();
+    this.#workers.abortRun(runId, new GoalpostError("CANCELLED", `run ${runId} was cancelled`));
   }
 }
 

@@ -1,5 +1,7 @@
 import type { Clock } from "./core/clock.ts";
+import { GoalpostError } from "./core/errors.ts";
 import type { Logger } from "./core/logger.ts";
+import { defaultInstanceId } from "./environment.ts";
 import type { Database } from "./store/open-driver.ts";
 
 /** How a client is opened. */
@@ -9,7 +11,7 @@ export interface OpenOptions {
    * Default: GOALPOST_DATABASE_URL, DATABASE_URL, then `pglite:.goalpost/db`.
    */
   readonly database?: Database | undefined;
-  /** What this process is called in lists. Default: host and pid. */
+  /** What this process is called in lists. Default: INSTANCE_ID, then host and pid. */
   readonly instanceId?: string | undefined;
   /** Default: warnings and errors to standard error. */
   readonly logger?: Logger | undefined;
@@ -22,8 +24,33 @@ export interface OpenOptions {
 export interface WorkersOptions {
   /** Tasks carried out at once. Default 10. */
   readonly concurrency?: number | undefined;
+  /**
+   * The queues whose distributed runs it takes part in, once it has code for them (`gp.register`, or a distributed run
+   * that it started itself). Default: ["default"].
+   */
+  readonly queues?: readonly string[] | undefined;
+  /** What steps may require that it has, such as "gpu". Default: nothing. */
+  readonly capabilities?: readonly string[] | undefined;
   /** Bytes of JSON that one output may have. Default 16 MiB. */
   readonly maxOutputBytes?: number | undefined;
   /** False: tasks are only carried out by `gp.tick()`. Default true. */
   readonly start?: boolean | undefined;
+}
+
+const MAX_INSTANCE_ID_LENGTH = 200;
+
+/** What the process is called. @throws INVALID_INPUT if it cannot be shown in lists */
+export function checkInstanceId(instanceId: unknown = defaultInstanceId()): string {
+  const fits =
+    typeof instanceId === "string" &&
+    instanceId.trim() !== "" &&
+    instanceId.length <= MAX_INSTANCE_ID_LENGTH &&
+    !/[\p{Cc}\p{Cs}]/u.test(instanceId);
+  if (!fits) {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `instanceId (INSTANCE_ID) must be a text of 1 to ${MAX_INSTANCE_ID_LENGTH} characters without control characters`,
+    );
+  }
+  return instanceId;
 }

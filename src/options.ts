@@ -128,15 +128,6 @@ function checkLabels(labels: unknown): void {
   }
 }
 
-/** Where a run waits and who may carry it out; `own` is the lane of this instance. */
-export function placeOf(
-  options: StartOptions,
-  own: string,
-): { execution: "local" | "distributed"; lane: string } {
-  const { queue, execution = queue === undefined ? "local" : "distributed" } = options;
-  return { execution, lane: execution === "local" ? own : `queue:${queue ?? "default"}` };
-}
-
 /** The fields of a start that come from the options as they are. */
 export function toStartFields(
   options: StartOptions,

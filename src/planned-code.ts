@@ -10,6 +10,7 @@ import {
 import type { Json } from "./core/json.ts";
 import type { Logger } from "./core/logger.ts";
 import { resolvePolicy } from "./core/policy.ts";
+import type { Shape } from "./core/shape.ts";
 import { type GoalInput, isStep, type Step, type StepFunction, type StepMap } from "./core/step.ts";
 import type { TaskCall, TaskCode } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
@@ -110,9 +111,20 @@ function planCode(code: GoalCode, definition: RunDefinition, node: DefinitionNod
         inputs: definition.inputsOf(node.position),
         ...(parent && { parent }),
       });
-      return { output: graph, shape };
+      return { output: graph, shape: withRequirements(shape, code.steps) };
     },
   };
+}
+
+/** What steps require is known to the code only; the database needs it to choose their lanes. */
+function withRequirements(shape: Shape, steps: StepMap): Shape {
+  const nodes = shape.nodes.map((node) => {
+    const name = node.spec.step ?? node.name;
+    const step = node.kind === "step" && Object.hasOwn(steps, name) ? steps[name] : undefined;
+    const requires = isStep(step) ? step.requires : undefined;
+    return requires?.length ? { ...node, spec: { ...node.spec, requires } } : node;
+  });
+  return { ...shape, nodes };
 }
 
 /** Milliseconds that one try of planning may take. */

@@ -54,7 +54,7 @@ export class RunStarter {
   }
 
   async #submit(row: StartRow, code: RunCode): Promise<void> {
-    this.#o.registry.bind(row.id, code);
+    this.#o.registry.bind(row.id, code, row);
     try {
       await this.#o.worker.submit(row);
     } catch (error) {

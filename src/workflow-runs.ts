@@ -1,14 +1,8 @@
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { AnyWorkflow } from "./core/workflow.ts";
-import {
-  checkStartOptions,
-  hashInput,
-  inputToJson,
-  placeOf,
-  type StartOptions,
-  toStartFields,
-} from "./options.ts";
+import { checkStartOptions, hashInput, inputToJson, type StartOptions, toStartFields } from "./options.ts";
+import type { RunPlaces } from "./run-place.ts";
 import type { RunStarter, StartedRun } from "./run-starter.ts";
 import { ensureDefinition } from "./store/definitions.ts";
 
@@ -16,7 +10,7 @@ export interface WorkflowRunsOptions {
   readonly driver: Driver;
   readonly starter: RunStarter;
   readonly workerId: string;
-  readonly lane: string;
+  readonly places: RunPlaces;
 }
 
 /** What a JSON text holds, in a word. */
@@ -55,11 +49,12 @@ export class WorkflowRuns {
       );
     }
     const definitionId = await this.#define(workflow);
-    const { starter, workerId, lane } = this.#o;
+    const { starter, workerId, places } = this.#o;
+    const place = await places.of(options, workflow.shape);
     return starter.start(
       {
         ...toStartFields(options),
-        ...placeOf(options, lane),
+        ...place,
         id: options.runId,
         definitionId,
         workflow: workflow.name,

@@ -1,5 +1,5 @@
 -- Appends steps and edges to a definition; returns the position of the first one added.
--- _shape: [[[name, kind, dependencies, rank, lane, step, on skip, on exhausted, map over, map concurrency, inputs], …] in
+-- _shape: [[[name, kind, dependencies, rank, lane suffix, step, on skip, on exhausted, map over, map concurrency, inputs], …] in
 --   order of position, [spec, …], [[src, dst, reason, optional], …]]. Where a position is named (edges, map over,
 --   inputs), 0… counts from the first step added, -1 - p is position p of the definition as it was.
 create or replace function goalpost.add_steps(_definition bigint, _shape json) returns int language plpgsql as $$
@@ -25,5 +25,18 @@ begin
   select _definition,
     goalpost.absolute(_base, (e.v->>0)::int), goalpost.absolute(_base, (e.v->>1)::int), e.v->>2, (e.v->>3)::boolean
   from json_array_elements(_parts[3]) e(v);
+
+  -- A distributed run that grows by steps that require something opens new lanes.
+  if exists (select 1 from goalpost.steps s where s.definition_id = _definition and s.position >= _base
+      and s.lane is not null) then
+    perform goalpost.add_lanes(array(
+      select distinct r.lane || s.lane
+      from (select run_id from goalpost.definitions where id = _definition offset 0) d
+      cross join lateral (select lane, execution from goalpost.runs where id = d.run_id offset 0) r
+      cross join lateral (
+        select lane from goalpost.steps
+        where definition_id = _definition and position >= _base and lane is not null offset 0) s
+      where r.execution = 'distributed'));
+  end if;
   return _base;
 end $$;

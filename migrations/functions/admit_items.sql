@@ -15,8 +15,8 @@ begin
   from unnest(_items) i(item) where t.run_id = _run and t.position = _position and t.item = i.item;
 
   insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
-  select case when r.max_parallel is null then coalesce(s.lane, r.lane) else '#' || _run end, r.prio, r.key, s.rank, _run,
-    _position, i.item, case when r.max_parallel is not null then coalesce(s.lane, r.lane) end
+  select case when r.max_parallel is null then goalpost.lane_of(r.lane, s.lane) else '#' || _run end, r.prio, r.key, s.rank, _run,
+    _position, i.item, case when r.max_parallel is not null then goalpost.lane_of(r.lane, s.lane) end
   from unnest(_items) i(item)
   cross join lateral (select definition_id, lane, prio, key, max_parallel from goalpost.runs where id = _run offset 0) r
   cross join lateral (

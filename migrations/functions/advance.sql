@@ -57,7 +57,7 @@ begin
           select r.id, r.status, r.lane, r.prio, r.key, r.max_parallel into _run
           from goalpost.runs r where r.id = _child.run_id;
         end if;
-        _lane := coalesce(_child.lane, _run.lane);
+        _lane := goalpost.lane_of(_run.lane, _child.lane);
         _direct := _room > 0 and _run.status = 'running' and _run.max_parallel is null and _lane = any(_lanes)
           and (_head.key is null or (_run.prio, _run.key, _child.rank) <= (_head.prio, _head.key, _head.rank));
       end if;
@@ -93,9 +93,10 @@ begin
         insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
         values (case when _run.max_parallel is null then _lane else '#' || _run.id end, _run.prio, _run.key, _child.rank,
           _child.run_id, _child.position, -1, case when _run.max_parallel is not null then _lane end);
-        if _run.max_parallel is null then
-          _got.queued := true;
-        elsif _run.id <> all(coalesce(_limited, '{}')) then
+        if _lane <> all(coalesce(_got.queued, '{}')) then
+          _got.queued := _got.queued || _lane;
+        end if;
+        if _run.max_parallel is not null and _run.id <> all(coalesce(_limited, '{}')) then
           _limited := _limited || _run.id;
         end if;
       else
@@ -113,9 +114,9 @@ begin
     end loop;
 
     if _map_runs is not null then
-      _got.queued := true;
       _more := goalpost.expand_maps(_map_runs, _map_positions, _map_definitions);
       _got.over := _got.over || _more.over;
+      _got.queued := _got.queued || _more.lanes;
       _next_runs := _next_runs || _more.runs;
       _next_positions := _next_positions || _more.positions;
       _next_definitions := _next_definitions || _more.definitions;
@@ -134,7 +135,6 @@ begin
     end if;
   end loop;
   if _limited is not null then
-    _got.queued := true;
     perform goalpost.admit(l.id) from unnest(_limited) l(id);
   end if;
   return _got;

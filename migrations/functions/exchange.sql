@@ -24,6 +24,7 @@ declare
   _over     uuid[];
   _settled  record;
   _stale    json;
+  _fleet    json;
   _head     goalpost.place;
   _got      goalpost.advanced;
   _roots    goalpost.advanced;
@@ -35,7 +36,7 @@ begin
     perform set_config('goalpost.fake_now', _now::text, true);
   end if;
   if _beat is not null then
-    perform goalpost.beat(_worker, _beat);
+    _fleet := goalpost.beat(_worker, _beat);
   end if;
   _replayed := exists (select 1 from goalpost.handouts h where h.worker = _worker and h.seq = _seq);
   if _closed is not null then
@@ -70,14 +71,17 @@ begin
   end if;
   if not _replayed then
     -- What was queued just now, or was there before, or may have been put there by somebody else.
-    if _room > 0 and (_head.key is not null or _poll or _got.queued or _roots.queued) then
+    if _room > 0 and (_head.key is not null or _poll or _got.queued is not null or _roots.queued is not null) then
       _claimed := goalpost.claim(_worker, _room, _lanes);
     end if;
     _handed := goalpost.hand_out(_worker, _seq, _got, _roots, _claimed);
+  end if;
+  if (_got.queued || _roots.queued)::text like '%queue:%' then
+    perform goalpost.wake_idle(_worker, _got.queued || _roots.queued);
   end if;
   if _extras or _poll then
     perform goalpost.publish();
   end if;
   return goalpost.reply(_worker, case when _handed or _replayed then _seq end, _refused, _stale, _over,
-    _poll or _reports is not null);
+    _poll or _reports is not null, _fleet);
 end $$;

@@ -1,9 +1,9 @@
 -- Expands map tasks whose dependencies are final: each element of the array is stored once, as the input of an item.
 -- What is mapped over is the run's input or the output of one task; the output of a task that was skipped counts as [].
 -- A map of nothing is completed with [] and given back in runs, positions, definitions; a map over something else than
--- an array fails its run with TYPE_VIOLATION, given back in over.
+-- an array fails its run with TYPE_VIOLATION, given back in over. lanes: where items wait now.
 create or replace function goalpost.expand_maps(_runs uuid[], _positions int[], _definitions bigint[],
-  out over uuid[], out runs uuid[], out positions int[], out definitions bigint[]) language plpgsql as $$
+  out over uuid[], out lanes text[], out runs uuid[], out positions int[], out definitions bigint[]) language plpgsql as $$
 declare
   _at    timestamptz := goalpost.now();
   _map   record;
@@ -12,7 +12,7 @@ declare
 begin
   for _map in
     select k.run_id, k.position, k.definition_id, s.name, s.step, s.rank, s.map_over, s.map_concurrency,
-      coalesce(s.lane, r.lane) as lane, r.prio, r.key, r.max_parallel, o.name as source,
+      goalpost.lane_of(r.lane, s.lane) as lane, r.prio, r.key, r.max_parallel, o.name as source,
       case when s.map_over is null then r.input else coalesce(d.output, '[]') end as list
     from goalpost.read_keys(_runs, _positions, _definitions, null) k
     cross join lateral (
@@ -64,6 +64,7 @@ begin
     select case when _map.max_parallel is null then _map.lane else '#' || _map.run_id end, _map.prio, _map.key,
       _map.rank, _map.run_id, _map.position, i, case when _map.max_parallel is not null then _map.lane end
     from generate_series(0, least(_count, coalesce(_map.map_concurrency, _count)) - 1) i;
+    lanes := lanes || _map.lane;
     if _map.max_parallel is not null then
       perform goalpost.admit(_map.run_id);
     end if;

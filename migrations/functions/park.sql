@@ -4,7 +4,7 @@ create or replace function goalpost.park(_runs uuid[], _positions int[], _items 
 begin
   with parked as (
     insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
-    select '#' || u.id, u.prio, u.key, s.rank, u.id, c.position, c.item, coalesce(s.lane, u.lane)
+    select '#' || u.id, u.prio, u.key, s.rank, u.id, c.position, c.item, goalpost.lane_of(u.lane, s.lane)
     from goalpost.read_handout(_runs, _positions, _items, null) c
     cross join lateral (
       select id, definition_id, prio, key, lane from goalpost.runs

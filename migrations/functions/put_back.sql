@@ -6,12 +6,13 @@ as $$
 declare
   _count    int;
   _seqs     bigint[];
+  _lanes    text[];
   _poisoned record;
 begin
   -- An exchange of that worker that is still under way is over before, or begins after.
   perform pg_advisory_xact_lock(hashtextextended(_worker::text, 0));
   select array_agg(seq) into _seqs from goalpost.handouts where worker = _worker;
-  update goalpost.instances set status = _status where worker = _worker and status = 'online';
+  update goalpost.instances set status = _status, idle = false where worker = _worker and status = 'online';
 
   with held as (
     select e.run_id, e.position, e.item, e.delivery
@@ -35,14 +36,15 @@ begin
     from back b where _status = 'lost'),
   queued as (
     insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
-    select coalesce(s.lane, r.lane), r.prio, r.key, s.rank, b.run_id, b.position, b.item
+    select goalpost.lane_of(r.lane, s.lane), r.prio, r.key, s.rank, b.run_id, b.position, b.item
     from back b
     cross join lateral (select lane, prio, key from goalpost.runs where id = b.run_id offset 0) r
     cross join lateral (
       select lane, rank from goalpost.steps
       where definition_id = b.definition_id and position = b.position offset 0) s
-    where b.losses <= _max_losses)
-  select count(*) into _count from back;
+    where b.losses <= _max_losses
+    returning lane)
+  select (select count(*) from back), (select array_agg(distinct q.lane) from queued q) into _count, _lanes;
 
   for _poisoned in
     select distinct t.run_id, s.name, t.losses, coalesce(s.step, s.name) as step, t.failures
@@ -62,5 +64,6 @@ begin
   end loop;
   delete from goalpost.handouts where worker = _worker and seq = any(_seqs);
   perform goalpost.publish();
+  perform goalpost.wake_idle(_worker, _lanes);
   return _count;
 end $$;

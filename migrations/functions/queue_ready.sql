@@ -14,7 +14,7 @@ begin
     select q.position, q.item from goalpost.ready q
     where q.lane = '@' and q.prio = 0 and q.run_id = _run for update)
   insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
-  select coalesce(s.lane, r.lane), r.prio, r.key, s.rank, t.run_id, t.position, t.item
+  select goalpost.lane_of(r.lane, s.lane), r.prio, r.key, s.rank, t.run_id, t.position, t.item
   from (select run_id, definition_id, position, item from goalpost.tasks
     where run_id = _run and status = 'ready' and (position, item) not in (select position, item from delayed)
     offset 0) t

@@ -4,8 +4,10 @@
 --   runs    [[run, input, settings, workflow, source, extras], …] of the claimed tasks; the input only if a task reads
 --           it (items of maps over it do without), the settings only if one plans; more than once if tasks differ there
 --   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error, owned], …]
+--   fleet   what goalpost.beat returned, if the call carried a beat
 --   dueInMs milliseconds until the next delayed task is due; only if _timers says that it may have changed
-create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[], _timers boolean)
+create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[], _timers boolean,
+  _fleet json)
 returns text language plpgsql as $$
 declare
   _held   record;
@@ -71,5 +73,6 @@ begin
   end if;
   return concat('{"tasks":[', array_to_string(_tasks, ','), '],"values":[', array_to_string(_values, ','),
     '],"runs":[', array_to_string(_runs, ','), '],"refused":', coalesce(_refused, '[]'), ',"stale":',
-    coalesce(_stale, '[]'), ',"over":', coalesce(_ended, '[]'), ',"dueInMs":', coalesce(_due::text, 'null'), '}');
+    coalesce(_stale, '[]'), ',"over":', coalesce(_ended, '[]'), ',"fleet":',
+    coalesce(_fleet, 'null'), ',"dueInMs":', coalesce(_due::text, 'null'), '}');
 end $$;

@@ -12,7 +12,7 @@ begin
       select q.position, q.item from goalpost.ready q
       where q.lane = '@' and q.prio = 0 and q.run_id = _run for update)
     insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
-    select '#' || _run, r.prio, r.key, s.rank, _run, t.position, t.item, coalesce(s.lane, r.lane)
+    select '#' || _run, r.prio, r.key, s.rank, _run, t.position, t.item, goalpost.lane_of(r.lane, s.lane)
     from (select run_id, definition_id, position, item from goalpost.tasks
       where run_id = _run and status = 'ready' and (position, item) not in (select position, item from delayed)
       offset 0) t

@@ -17,7 +17,7 @@ begin
 
   insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
   select '@', 0, extract(epoch from goalpost.now()) + r.number / 1000, s.rank, r.run_id, r.position, r.item,
-    coalesce(s.lane, u.lane)
+    goalpost.lane_of(u.lane, s.lane)
   from goalpost.read_reports(_reports, _payloads, null) r
   cross join lateral (select definition_id, lane from goalpost.runs where id = r.run_id offset 0) u
   cross join lateral (

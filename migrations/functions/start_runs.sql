@@ -61,11 +61,11 @@ begin
       _got.items := _got.items || array_fill(-1, array[cardinality(_first.positions)]);
       _got.deliveries := _got.deliveries || array_fill(1, array[cardinality(_first.positions)]);
     elsif _run.status = 'running' then
-      _got.queued := true;
+      _got.queued := _got.queued || _run.lane;
       insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
-      select case when _run.max_parallel is null then coalesce(s.lane, _run.lane) else '#' || _run.id end, _run.prio,
+      select case when _run.max_parallel is null then goalpost.lane_of(_run.lane, s.lane) else '#' || _run.id end, _run.prio,
         _run.key, s.rank, _run.id, s.position, -1,
-        case when _run.max_parallel is not null then coalesce(s.lane, _run.lane) end
+        case when _run.max_parallel is not null then goalpost.lane_of(_run.lane, s.lane) end
       from goalpost.steps s where s.definition_id = _definition and s.dependencies = 0 and s.kind <> 'map';
     end if;
     if _run.deadline_at is not null then
@@ -79,7 +79,7 @@ begin
   end loop;
   if _extras then
     _got.over := goalpost.start_extras(_starts);
-    _got.queued := true;
+    _got.queued := coalesce(_got.queued, '{}') || (_v->>5);
   end if;
   return _got;
 end $$;

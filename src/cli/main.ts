@@ -2,17 +2,21 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { DURATION_RULE, parseDuration } from "./duration.ts";
+import type { InstancesOptions } from "./instances.ts";
 import type { PlanOptions } from "./plan.ts";
 import type { PruneCommandOptions } from "./prune.ts";
 import type { RunOptions } from "./run.ts";
 import type { ListOptions } from "./runs.ts";
 import type { ShowOptions } from "./show.ts";
+import type { WorkerCommandOptions } from "./worker.ts";
 
 // Everything but the option parser is loaded when a command needs it: --help must not wait for a database.
 
 const USAGE_ERROR = 2;
 const DATABASE_HELP =
   "postgres://…, pglite:DIR or memory: (default: $GOALPOST_DATABASE_URL, $DATABASE_URL, pglite:.goalpost/db)";
+
+const APP_HELP = "a TypeScript or JavaScript module whose default export is defineApp({ … })";
 
 function version(): string {
   const file = new URL("../../package.json", import.meta.url);
@@ -51,9 +55,35 @@ function goalCommand(program: Command, name: string): Command {
   return program
     .command(name)
     .argument("<goal...>", 'what is wanted, for instance "Report on the code in ./src"')
-    .option("--app <file>", "a TypeScript or JavaScript module whose default export is defineApp({ … })")
+    .option("--app <file>", APP_HELP)
     .option("--database <url>", DATABASE_HELP)
     .option("--json", "print one JSON document on standard output, everything else on standard error");
+}
+
+function fleetCommands(program: Command): void {
+  program
+    .command("worker")
+    .description(
+      "carry out distributed runs until SIGTERM or SIGINT; then end what is under way, and exit with 0",
+    )
+    .option("--app <file>", APP_HELP)
+    .option("--queue <name...>", "the queues to serve (default: default)")
+    .option("--capability <name...>", "what steps may require, such as gpu")
+    .option("--concurrency <count>", "tasks carried out at once (default: 10)", toCount)
+    .option("--grace <ms>", "milliseconds for what is under way to end (default: 30000)", toMilliseconds)
+    .option("--database <url>", DATABASE_HELP)
+    .action((options: WorkerCommandOptions) =>
+      action(async () => (await import("./worker.ts")).runWorker(options)),
+    );
+  program
+    .command("instances")
+    .description("list the processes that work on a database")
+    .option("--status <status>", "online, stopped or lost")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((options: InstancesOptions) =>
+      action(async () => (await import("./instances.ts")).listInstances(options)),
+    );
 }
 
 function makeProgram(): Command {
@@ -93,6 +123,7 @@ function makeProgram(): Command {
     .action((run: string | undefined, options: ShowOptions) =>
       action(async () => (await import("./show.ts")).showRun(run, options)),
     );
+  fleetCommands(program);
   program
     .command("migrate")
     .description("bring a database's schema up to date")

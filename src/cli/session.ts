@@ -5,6 +5,7 @@ import {
   Goalpost,
   GoalpostError,
   type Logger,
+  type OpenOptions,
   silentLogger,
   type WorkersOptions,
 } from "../index.ts";
@@ -45,9 +46,28 @@ export async function withApp<T>(
     );
   }
   announceFirstStart(options.database);
-  await using gp = await Goalpost.open({ database: options.database, logger: quietLogger, workers });
+  // It is here for this goal: runs that others started are for workers.
+  const own = workers && { ...workers, queues: [] };
+  await using gp = await Goalpost.open({ database: options.database, logger: quietLogger, workers: own });
   gp.register(app);
   return await work({ gp, app: { decomposer: app.decomposer, steps: app.steps ?? {} } });
+}
+
+/** Loads the app and opens the database for it; the caller closes it. */
+export async function openWithApp(
+  options: Pick<GoalCommandOptions, "app" | "database">,
+  how: Pick<OpenOptions, "workers" | "logger">,
+): Promise<Goalpost> {
+  const app = await chooseApp(options.app);
+  announceFirstStart(options.database);
+  const gp = await Goalpost.open({ database: options.database, ...how });
+  try {
+    gp.register(app);
+    return gp;
+  } catch (error) {
+    await gp.close();
+    throw error;
+  }
 }
 
 async function chooseApp(file: string | undefined): Promise<App> {

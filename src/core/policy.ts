@@ -1,4 +1,5 @@
 import { GoalpostError } from "./errors.ts";
+import { checkNames } from "./lanes.ts";
 import {
   DEFAULT_MAX_ATTEMPTS,
   DEFAULT_RETRY,
@@ -39,6 +40,7 @@ export function checkPolicy(policy: StepPolicy, what: string): void {
   check(policy.retry?.baseMs, { what: `${what}: retry.baseMs`, least: 0 });
   check(policy.retry?.factor, { what: `${what}: retry.factor`, least: 1 });
   check(policy.retry?.maxDelayMs, { what: `${what}: retry.maxDelayMs`, least: 0 });
+  checkNames(policy.requires, `${what}: requires`);
 }
 
 /** @throws INVALID_INPUT if the value is given and is none of those */

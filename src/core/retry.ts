@@ -23,6 +23,11 @@ export interface StepPolicy {
   /** Milliseconds that one try may take. Default 30,000. */
   readonly timeoutMs?: number | undefined;
   readonly retry?: Partial<RetryPolicy> | undefined;
+  /**
+   * Capabilities that a worker must have to carry it out, such as `["gpu"]`. Default: none. Only distributed runs heed
+   * them: a local run is carried out by the process that started it.
+   */
+  readonly requires?: readonly string[] | undefined;
 }
 
 export const DEFAULT_RETRY: RetryPolicy = { baseMs: 1000, factor: 2, maxDelayMs: 300_000, jitter: true };

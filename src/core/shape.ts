@@ -1,4 +1,5 @@
 import type { Json } from "./json.ts";
+import { laneSuffix } from "./lanes.ts";
 import type { OnExhausted, OnSkip } from "./retry.ts";
 
 /** What a node of a definition is: see migrations/0001_engine.sql. */
@@ -40,6 +41,8 @@ export interface NodeSpec {
   readonly over?: string;
   /** Items of a map that may be under way at once. */
   readonly concurrency?: number;
+  /** Capabilities that a worker of a distributed run needs. */
+  readonly requires?: readonly string[];
   readonly retry?: {
     readonly baseMs?: number;
     readonly factor?: number;
@@ -78,7 +81,7 @@ export function shapeToRows(shape: Shape): Json {
       kind,
       dependencies,
       -rank,
-      null,
+      laneSuffix(spec.requires),
       spec.step ?? null,
       spec.onSkip ?? null,
       spec.onExhausted ?? null,

@@ -96,6 +96,8 @@ function timedOut({ node }: AttemptOptions, timeoutMs: number): GoalpostError {
 
 function untilAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
+    // While the definition was being loaded, say.
+    signal.throwIfAborted();
     const abort = (): void => reject(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     work()

@@ -40,7 +40,8 @@ interface Element {
 export interface ExchangeOptions {
   readonly driver: Driver;
   readonly worker: string;
-  readonly lanes: readonly string[];
+  /** The lanes that tasks are taken from now. */
+  readonly lanes: () => readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
   /** How many tasks may be handed out now. */
@@ -48,6 +49,8 @@ export interface ExchangeOptions {
   readonly deliver: (reply: Reply, seq: number) => void;
   /** JSON text of what this instance says of itself, if it is due; else null. */
   readonly beat: () => string | null;
+  /** A call was not answered; it is repeated. */
+  readonly unanswered: (error: unknown) => void;
 }
 
 /**
@@ -228,7 +231,7 @@ export class Exchange {
       this.#options.worker,
       seq,
       Math.max(0, this.#options.room()),
-      this.#options.lanes,
+      this.#options.lanes(),
       poll,
       [...batch.starts, ...batch.reports, ...batch.marks].some((element) => element.row.extras),
       closed.length > 0 ? closed.map(String) : null,
@@ -257,6 +260,7 @@ export class Exchange {
         if (this.#stopped || !isTransient(error)) {
           throw error;
         }
+        this.#options.unanswered(error);
         this.#options.logger.warn(
           { error: String(error), delayMs },
           "the database did not answer; asking again",

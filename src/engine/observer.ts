@@ -1,10 +1,21 @@
 import type { Clock } from "../core/clock.ts";
+import type { Sighted } from "./protocol.ts";
 
-/** An instance whose beat has not moved for this long, as one observer saw it, is lost. */
-export const LOST_AFTER_MS = 30_000;
+/** An instance is lost when its beat has not moved for this long, as one observer saw it. */
+export const LOST_AFTER_MS = {
+  /** Its session lock is gone, too. */
+  lockGone: 1500,
+  otherwise: 30_000,
+} as const;
 
 /** Looks further apart than this are no observation. */
-const GAP_MS = 5000;
+const GAP_MS = { lockGone: 1500, otherwise: 5000 } as const;
+
+/**
+ * After an interruption a lock that is gone proves nothing for this long: it may be the server that was away, and
+ * others need as long to find back as it takes them between two tries.
+ */
+export const RECOVERY_MS = 5000;
 
 interface Sighting {
   readonly beat: string;
@@ -19,33 +30,47 @@ interface Sighting {
 export class Observer {
   readonly #clock: Clock;
   #seen = new Map<string, Sighting>();
-  #lastLookMs = Number.NEGATIVE_INFINITY;
+  #lastLookMs: number | undefined;
+  #trustsLocksFromMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
   /** Takes what one look saw; returns the instances that are lost. */
-  look(instances: readonly { worker: string; beat: string }[]): string[] {
+  look(instances: readonly Sighted[]): string[] {
     const now = this.#clock.now();
-    if (now - this.#lastLookMs > GAP_MS || now < this.#lastLookMs) {
-      // This process itself was not running, or its clock was set: it has observed nothing meanwhile.
-      this.#seen.clear();
-    }
+    this.#noticeGap(now);
     this.#lastLookMs = now;
     const seen = new Map<string, Sighting>();
-    for (const { worker, beat } of instances) {
+    const lost: string[] = [];
+    for (const { worker, beat, lockGone } of instances) {
       const before = this.#seen.get(worker);
-      seen.set(worker, before?.beat === beat ? before : { beat, sinceMs: now });
+      const sighting = before?.beat === beat ? before : { beat, sinceMs: now };
+      seen.set(worker, sighting);
+      const afterMs =
+        lockGone && now >= this.#trustsLocksFromMs ? LOST_AFTER_MS.lockGone : LOST_AFTER_MS.otherwise;
+      if (now - sighting.sinceMs >= afterMs) {
+        lost.push(worker);
+      }
     }
     this.#seen = seen;
-    return [...seen]
-      .filter(([, sighting]) => now - sighting.sinceMs >= LOST_AFTER_MS)
-      .map(([worker]) => worker);
+    return lost;
   }
 
-  /** A look failed. */
+  /** A look failed, or the connection was made again. */
   startAgain(): void {
     this.#seen.clear();
+    this.#trustsLocksFromMs = this.#clock.now() + RECOVERY_MS;
+  }
+
+  /** While this process itself was not running, or its clock was set, it has observed nothing. */
+  #noticeGap(now: number): void {
+    const gapMs = this.#lastLookMs === undefined ? 0 : now - this.#lastLookMs;
+    if (gapMs > GAP_MS.otherwise || gapMs < 0) {
+      this.startAgain();
+    } else if (gapMs > GAP_MS.lockGone) {
+      this.#trustsLocksFromMs = now + RECOVERY_MS;
+    }
   }
 }

@@ -39,6 +39,24 @@ export interface FinishedRun {
   readonly error: ErrorRecord | null;
 }
 
+/** What goalpost.beat tells an instance. */
+export interface FleetView {
+  /** The shared lanes that it serves, as far as runs were ever stored in them. */
+  readonly lanes: readonly string[];
+  /** The other instances that have not said goodbye; null if it did not ask. */
+  readonly others: readonly Sighted[] | null;
+  /** Workers that are gone and still have tasks to their name; null if it did not ask. */
+  readonly leftBehind: readonly string[] | null;
+}
+
+/** Another instance, as one look saw it. */
+export interface Sighted {
+  readonly worker: string;
+  readonly beat: string;
+  /** It had a session lock, and that is gone. */
+  readonly lockGone: boolean;
+}
+
 /** The answer of goalpost.exchange. */
 export interface Reply {
   readonly tasks: readonly ClaimedTask[];
@@ -55,6 +73,8 @@ export interface Reply {
   })[];
   /** Milliseconds until the next delayed task is due; null if there is none, or nobody looked. */
   readonly dueInMs: number | null;
+  /** Null unless the call carried a beat. */
+  readonly fleet: FleetView | null;
 }
 
 type TaskRow = [string, number, number, number, number, number, Json, Record<string, Json> | null];
@@ -68,6 +88,13 @@ interface RawReply {
   readonly stale: readonly number[] | null;
   readonly over: readonly [string, FinishedRun["status"], Json, ErrorRecord | null, boolean][] | null;
   readonly dueInMs: number | null;
+  readonly fleet: RawFleet | null;
+}
+
+interface RawFleet {
+  readonly lanes: readonly string[] | null;
+  readonly others: readonly [string, string, boolean][] | null;
+  readonly leftBehind: readonly string[] | null;
 }
 
 /** The key of a dependency's output. */
@@ -105,6 +132,15 @@ export function parseReply(text: string): Reply {
       owned,
     })),
     dueInMs: raw.dueInMs,
+    fleet: raw.fleet ? parseFleet(raw.fleet) : null,
+  };
+}
+
+function parseFleet({ lanes, others, leftBehind }: RawFleet): FleetView {
+  return {
+    lanes: lanes ?? [],
+    others: others?.map(([worker, beat, lockGone]) => ({ worker, beat, lockGone })) ?? null,
+    leftBehind,
   };
 }
 

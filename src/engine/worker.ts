@@ -8,34 +8,28 @@ import type { FindCode } from "./code.ts";
 import { DefinitionCache } from "./definitions.ts";
 import { Exchange } from "./exchange.ts";
 import { type PreparedTask, prepareTasks } from "./prepare-tasks.ts";
-import type { ClaimedTask, FinishedRun, Reply, Report, StartRow } from "./protocol.ts";
+import { Presence, type PresenceOptions } from "./presence.ts";
+import type { ClaimedTask, FinishedRun, FleetView, Reply, Report, StartRow } from "./protocol.ts";
+import { UnknownCode } from "./unknown-code.ts";
 
 /** How often an idle worker looks, and says that it lives. */
 export const POLL_MS = 500;
-/** Code that this process lacks is asked for again after 1 s, doubling to 30 s. */
-const UNKNOWN_CODE_MS = { first: 1000, most: 30_000 };
-
 /** Halves smaller than this are not worth a call of their own. */
 const PIPELINE_FROM = 16;
 
-export interface WorkerOptions {
+/** `id` is new for every worker: it fences what an earlier one left behind. */
+export interface WorkerOptions extends PresenceOptions {
   readonly driver: Driver;
-  /** New for every worker: it fences what an earlier one left behind. */
-  readonly id: string;
-  readonly lanes: readonly string[];
   /** Tasks carried out at once. 0: only hands in, takes nothing out. */
   readonly concurrency: number;
   readonly findCode: FindCode;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maxOutputBytes: number;
-  /** What the instance says of itself with every beat. */
-  readonly about: {
-    readonly name: string;
-    readonly host: string;
-    readonly pid: number;
-    readonly version: string;
-  };
+  /** What a beat told of the other instances. */
+  readonly onFleet?: ((fleet: FleetView) => void) | undefined;
+  /** A call was not answered: nothing was seen of the others. */
+  readonly onUnanswered?: ((error: unknown) => void) | undefined;
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
@@ -53,25 +47,37 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #exchange: Exchange;
   readonly #definitions: DefinitionCache;
+  readonly #presence: Presence;
+  readonly #unknown = new UnknownCode();
   readonly #running = new Set<Running>();
   #claiming = false;
   #started = false;
   #stopping = false;
   #begun = 0;
-  #beatDue = true;
+  /** Tasks that the call under way may hand out. */
+  #room = 0;
+  /** There are lanes to serve that the last call did not look into. */
+  #learned = false;
   #cancelPoll: (() => void) | undefined;
   #cancelBeat: (() => void) | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#definitions = new DefinitionCache(options.driver);
+    this.#presence = new Presence(options, () => this.#lapsed());
     this.#exchange = new Exchange({
       ...options,
       worker: options.id,
+      lanes: () => this.#presence.lanes(),
       room: () => this.#takeRoom(),
       deliver: (reply, seq) => this.#deliver(reply, seq),
-      beat: () => this.#takeBeat(),
+      beat: () => this.#presence.take(this.#running.size),
+      unanswered: (error) => options.onUnanswered?.(error),
     });
+  }
+
+  get id(): string {
+    return this.#options.id;
   }
 
   /** Claims and carries out tasks until stop(). */
@@ -93,18 +99,28 @@ export class Worker {
       );
     }
     const before = this.#begun;
-    this.#claiming = true;
-    this.#exchange.poll();
-    await this.#exchange.drained();
+    this.#presence.dueNow();
+    await this.#look();
+    if (this.#learned) {
+      await this.#look();
+    }
     await this.#quiet();
     await this.#exchange.drained();
     return this.#begun - before;
+  }
+
+  async #look(): Promise<void> {
+    this.#learned = false;
+    this.#claiming = true;
+    this.#exchange.poll();
+    await this.#exchange.drained();
   }
 
   /** How many tasks the next call may hand out. A tick is one call: what its tasks make ready is the next one's. */
   #takeRoom(): number {
     const room = this.#claiming ? this.#options.concurrency - this.#running.size : 0;
     this.#claiming &&= this.#started;
+    this.#room = room;
     return room;
   }
 
@@ -118,6 +134,18 @@ export class Worker {
     if (this.#claiming) {
       this.#exchange.poll();
     }
+  }
+
+  /** Looks now, and says that it lives: there may be tasks, in lanes that it has not heard of. */
+  wakeAndBeat(): void {
+    this.#presence.dueNow();
+    this.wake();
+  }
+
+  /** The listening connection was made or broke. */
+  lockChanged(): void {
+    this.#presence.lockChanged();
+    this.wake();
   }
 
   /** Aborts what this worker carries out of a run that is final. */
@@ -138,8 +166,9 @@ export class Worker {
     this.#claiming = false;
     this.#started = false;
     this.#cancelPoll?.();
-    this.#cancelBeat?.();
     await this.#atMost(graceMs, this.#quiet());
+    this.#cancelBeat?.();
+    this.#presence.stop();
     for (const task of this.#running) {
       task.abort.abort(new GoalpostError("CANCELLED", "the worker is stopping"));
     }
@@ -165,25 +194,31 @@ export class Worker {
   }
 
   #beat(): void {
-    this.#beatDue = true;
+    this.#presence.dueNow();
     this.#exchange.poll();
-    this.#cancelBeat = this.#options.clock.timer(POLL_MS, () => {
-      if (this.#started) {
-        this.#beat();
-      }
-    });
+    this.#cancelBeat = this.#options.clock.timer(POLL_MS, () => this.#beat());
   }
 
-  #takeBeat(): string | null {
-    if (!this.#beatDue) {
-      return null;
+  /** Others may have taken what is under way: it is theirs to finish. */
+  #lapsed(): void {
+    this.#options.logger.warn(
+      { worker: this.#options.id, running: this.#running.size },
+      "the database has not heard of this worker for too long; its tasks are aborted",
+    );
+    for (const task of this.#running) {
+      task.abort.abort(new GoalpostError("LEASE_LOST", "the worker lost touch with the database"));
     }
-    this.#beatDue = false;
-    const { about, lanes, concurrency } = this.#options;
-    return JSON.stringify({ ...about, lanes, load: { running: this.#running.size, concurrency } });
   }
 
   #deliver(reply: Reply, seq: number): void {
+    this.#presence.claimed(this.#room, reply.tasks.length);
+    if (reply.fleet) {
+      this.#options.onFleet?.(reply.fleet);
+      this.#learned = this.#presence.acknowledged(reply.fleet);
+      if (this.#learned) {
+        this.wake();
+      }
+    }
     for (const run of reply.over) {
       this.abortRun(run.id, new GoalpostError("CANCELLED", `run ${run.id} is ${run.status}`));
       this.#options.onFinished(run);
@@ -252,7 +287,7 @@ export class Worker {
   ): Promise<void> {
     const code = prepared && this.#options.findCode(prepared.run, prepared.definition, prepared.node);
     if (!prepared || !code) {
-      const delayMs = Math.min(UNKNOWN_CODE_MS.most, UNKNOWN_CODE_MS.first * 2 ** (task.delivery - 1));
+      const delayMs = this.#unknown.delayMs(task);
       this.#options.logger.warn(
         { workflow: prepared?.run.workflow, step: prepared?.node.name, delayMs },
         "no code for this step here",

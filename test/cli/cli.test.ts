@@ -213,6 +213,17 @@ describe("goalpost prune", () => {
   });
 });
 
+describe("goalpost instances", () => {
+  test("lists who is there as one document, or says that nobody is", async () => {
+    const { code, out } = await goalpost(["instances", "--json", "--status", "lost"]);
+    expect([code, JSON.parse(out)]).toEqual([0, []]);
+    const wrong = await goalpost(["instances", "--status", "asleep"]);
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining("online, stopped, lost") });
+    const nobody = await goalpost(["instances", "--status", "lost"]);
+    expect(nobody.out).toContain("goalpost worker");
+  });
+});
+
 describe("bad usage", () => {
   const broken = (): string => {
     const file = join(folder, "broken.mjs");

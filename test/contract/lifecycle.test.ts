@@ -348,6 +348,7 @@ describeOnEachBackend("an instance that fell silent", (backend) => {
           return passedMs;
         }
         clock.advance(500);
+        await new Promise(setImmediate);
       }
       return Number.NaN;
     };
