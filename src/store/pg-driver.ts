@@ -1,25 +1,8 @@
-import type { Driver, ListenHandlers, Queryable, Row } from "../core/driver.ts";
+import type { Driver, Queryable, Row } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-
-/** The part of a pg pool that is used; any object of this shape will do. */
-export interface PoolLike {
-  readonly options?: { readonly max?: number | undefined } | undefined;
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
-  connect(): Promise<PoolClientLike>;
-  end(): Promise<void>;
-}
-
-export interface PoolClientLike {
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
-  release(destroy?: boolean): void;
-  on(
-    event: "notification",
-    listener: (message: { channel: string; payload?: string | undefined }) => void,
-  ): unknown;
-  on(event: "error" | "end", listener: (error?: Error) => void): unknown;
-  removeListener?(event: "error", listener: (error?: Error) => void): unknown;
-}
+import { Listeners } from "./pg-listener.ts";
+import type { PoolLike } from "./pg-pool.ts";
 
 export interface PgDriverOptions {
   readonly logger: Logger;
@@ -27,11 +10,9 @@ export interface PgDriverOptions {
   readonly ownsPool: boolean;
 }
 
-const RECONNECT_MS = { first: 100, most: 5000 };
-
-/** A driver over a pool of PostgreSQL connections, with one dedicated connection for each listener. */
+/** A driver over a pool of PostgreSQL connections, one of which it keeps for as long as anything is listened to. */
 export function createPgDriver(pool: PoolLike, options: PgDriverOptions): Driver {
-  const listeners = new Set<Listener>();
+  const listeners = new Listeners(pool, options.logger);
   return {
     kind: "postgres",
     query: (text, values) => queryOn(pool, text, values),
@@ -48,18 +29,10 @@ export function createPgDriver(pool: PoolLike, options: PgDriverOptions): Driver
         );
         return async () => undefined;
       }
-      const listener = new Listener(pool, options.logger, { channel, ...handlers });
-      listeners.add(listener);
-      await listener.open();
-      return async () => {
-        listeners.delete(listener);
-        listener.close();
-      };
+      return listeners.listen(channel, handlers);
     },
     async close() {
-      for (const listener of listeners) {
-        listener.close();
-      }
+      listeners.close();
       if (options.ownsPool) {
         await pool.end();
       }
@@ -98,87 +71,6 @@ async function inTransaction<T>(pool: PoolLike, work: (tx: Queryable) => Promise
   } finally {
     client.removeListener?.("error", onError);
     client.release(broken);
-  }
-}
-
-/** One LISTEN on a connection of its own, made again whenever it breaks. */
-class Listener {
-  readonly #pool: PoolLike;
-  readonly #logger: Logger;
-  readonly #options: ListenHandlers & { readonly channel: string };
-  #client: PoolClientLike | undefined;
-  #closed = false;
-  #retryMs = RECONNECT_MS.first;
-
-  constructor(pool: PoolLike, logger: Logger, options: ListenHandlers & { readonly channel: string }) {
-    this.#pool = pool;
-    this.#logger = logger;
-    this.#options = options;
-  }
-
-  async open(): Promise<void> {
-    const client = await this.#pool.connect();
-    if (this.#closed) {
-      client.release(true);
-      return;
-    }
-    this.#client = client;
-    const lost = (): void => this.#lost(client);
-    client.on("error", lost);
-    client.on("end", lost);
-    client.on("notification", (message) => {
-      if (message.channel === this.#options.channel) {
-        this.#options.onMessage(message.payload ?? "");
-      }
-    });
-    try {
-      await client.query(`listen "${this.#options.channel.replaceAll('"', '""')}"`);
-    } catch (error) {
-      if (this.#client !== client) {
-        // It broke meanwhile: #lost has let go of it, and connects again.
-        return;
-      }
-      this.#client = undefined;
-      client.release(true);
-      throw error;
-    }
-    this.#retryMs = RECONNECT_MS.first;
-  }
-
-  #lost(client: PoolClientLike): void {
-    if (this.#client !== client) {
-      return;
-    }
-    this.#client = undefined;
-    client.release(true);
-    if (!this.#closed) {
-      this.#logger.warn(
-        { channel: this.#options.channel },
-        "the listening connection broke; connecting again",
-      );
-      this.#reconnectLater();
-    }
-  }
-
-  #reconnectLater(): void {
-    setTimeout(() => {
-      if (this.#closed) {
-        return;
-      }
-      this.open().then(
-        () => this.#options.onReconnect?.(),
-        () => {
-          this.#retryMs = Math.min(RECONNECT_MS.most, this.#retryMs * 2);
-          this.#reconnectLater();
-        },
-      );
-    }, this.#retryMs).unref();
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#client?.release(true);
-    this.#client = undefined;
   }
 }
 

@@ -1,0 +1,177 @@
+import type { ListenHandlers } from "../core/driver.ts";
+import type { Logger } from "../core/logger.ts";
+import type { PoolClientLike, PoolLike } from "./pg-pool.ts";
+
+const RECONNECT_MS = { first: 100, most: 5000 };
+
+/**
+ * LISTEN on any number of channels over one connection, taken from the pool for the first of them and given back
+ * after the last. It is made again whenever it breaks.
+ */
+export class Listeners {
+  readonly #pool: PoolLike;
+  readonly #logger: Logger;
+  #connection: ListeningConnection | undefined;
+
+  constructor(pool: PoolLike, logger: Logger) {
+    this.#pool = pool;
+    this.#logger = logger;
+  }
+
+  /** @returns what ends the listening */
+  async listen(channel: string, handlers: ListenHandlers): Promise<() => Promise<void>> {
+    if (this.#connection === undefined || this.#connection.closed) {
+      this.#connection = new ListeningConnection(this.#pool, this.#logger);
+    }
+    return this.#connection.add(channel, handlers);
+  }
+
+  close(): void {
+    this.#connection?.close();
+  }
+}
+
+class ListeningConnection {
+  readonly #pool: PoolLike;
+  readonly #logger: Logger;
+  readonly #handlers = new Map<string, Set<ListenHandlers>>();
+  #client: PoolClientLike | undefined;
+  #opening: Promise<void> | undefined;
+  /** Statements go one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** It broke, and listens to every channel once it is there again. */
+  #reconnecting = false;
+  #closed = false;
+  #retryMs = RECONNECT_MS.first;
+
+  constructor(pool: PoolLike, logger: Logger) {
+    this.#pool = pool;
+    this.#logger = logger;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  async add(channel: string, handlers: ListenHandlers): Promise<() => Promise<void>> {
+    this.#handlers.set(channel, (this.#handlers.get(channel) ?? new Set()).add(handlers));
+    try {
+      if (!this.#reconnecting) {
+        this.#opening ??= this.#open();
+        await this.#opening;
+        await this.#run(`listen ${quote(channel)}`);
+      }
+    } catch (error) {
+      await this.#remove(channel, handlers);
+      throw error;
+    }
+    return () => this.#remove(channel, handlers);
+  }
+
+  async #remove(channel: string, handlers: ListenHandlers): Promise<void> {
+    const others = this.#handlers.get(channel);
+    if (!others?.delete(handlers) || others.size > 0) {
+      return;
+    }
+    this.#handlers.delete(channel);
+    if (this.#handlers.size === 0) {
+      this.close();
+      return;
+    }
+    await this.#run(`unlisten ${quote(channel)}`).catch((error: unknown) => {
+      this.#logger.debug({ channel, error: String(error) }, "could not stop listening; nobody hears it");
+    });
+    if (this.#handlers.has(channel)) {
+      // Somebody else began to listen meanwhile.
+      await this.#run(`listen ${quote(channel)}`);
+    }
+  }
+
+  async #open(): Promise<void> {
+    const client = await this.#pool.connect();
+    if (this.#closed) {
+      client.release(true);
+      return;
+    }
+    this.#client = client;
+    const lost = (): void => this.#lost(client);
+    client.on("error", lost);
+    client.on("end", lost);
+    client.on("notification", (message) => {
+      for (const handlers of [...(this.#handlers.get(message.channel) ?? [])]) {
+        handlers.onMessage(message.payload ?? "");
+      }
+    });
+  }
+
+  /** Fails only if the connection is still there: if it broke, everything is said again on the next one. */
+  async #run(statement: string): Promise<void> {
+    const client = this.#client;
+    const turn = this.#last.then(() => (this.#client === client ? client?.query(statement) : undefined));
+    this.#last = turn.catch(() => undefined);
+    try {
+      await turn;
+    } catch (error) {
+      if (this.#client === client) {
+        throw error;
+      }
+    }
+  }
+
+  #lost(client: PoolClientLike): void {
+    if (this.#client !== client) {
+      return;
+    }
+    this.#client = undefined;
+    client.release(true);
+    if (!this.#closed) {
+      this.#logger.warn(
+        { channels: [...this.#handlers.keys()] },
+        "the listening connection broke; connecting again",
+      );
+      this.#reconnecting = true;
+      this.#reconnectLater();
+    }
+  }
+
+  #reconnectLater(): void {
+    setTimeout(() => void this.#reconnect(), this.#retryMs).unref();
+  }
+
+  async #reconnect(): Promise<void> {
+    if (this.#closed) {
+      return;
+    }
+    try {
+      await this.#open();
+      this.#reconnecting = false;
+      for (const channel of [...this.#handlers.keys()]) {
+        await this.#run(`listen ${quote(channel)}`);
+      }
+    } catch {
+      this.#retryMs = Math.min(RECONNECT_MS.most, this.#retryMs * 2);
+      this.#reconnecting = true;
+      const client = this.#client;
+      this.#client = undefined;
+      client?.release(true);
+      this.#reconnectLater();
+      return;
+    }
+    if (this.#client) {
+      this.#retryMs = RECONNECT_MS.first;
+      for (const handlers of [...this.#handlers.values()].flatMap((all) => [...all])) {
+        handlers.onReconnect?.();
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#client?.release(true);
+    this.#client = undefined;
+  }
+}
+
+function quote(channel: string): string {
+  return `"${channel.replaceAll('"', '""')}"`;
+}
