@@ -16,6 +16,8 @@ import { systemClock } from "./engine/system-clock.ts";
 import { Worker } from "./engine/worker.ts";
 import { databaseFromEnvironment, VERSION } from "./environment.ts";
 import { GoalRuns } from "./goal-runs.ts";
+import { ChannelHub } from "./messaging/channel-hub.ts";
+import { Channels } from "./messaging/channels.ts";
 import type { OpenOptions } from "./open-options.ts";
 import {
   type ComposeOptions,
@@ -60,6 +62,9 @@ export class Goalpost implements AsyncDisposable {
   /** What this process is called in lists. */
   readonly instanceId: string;
   readonly runs: Runs;
+  /** Messages between processes. */
+  readonly channels: Channels;
+  readonly #hub: ChannelHub;
   readonly #parts: Parts;
   readonly #workerId: string = newId();
   readonly #worker: Worker;
@@ -74,6 +79,8 @@ export class Goalpost implements AsyncDisposable {
   private constructor(parts: Parts) {
     this.#parts = parts;
     this.instanceId = parts.name;
+    this.#hub = new ChannelHub(parts);
+    this.channels = new Channels(parts, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
     this.#worker = new Worker({
       ...parts,
@@ -277,6 +284,7 @@ export class Goalpost implements AsyncDisposable {
     this.#sweeper?.stop();
     this.#goals.close();
     await this.#worker.stop(graceMs);
+    await this.#hub.close(graceMs);
     this.#watch.close();
     const { driver, logger } = this.#parts;
     await this.#unlisten?.();
