@@ -57,8 +57,8 @@ export type { WaitOptions } from "./run-watch.ts";
 export type { RunRecord, Runs } from "./runs.ts";
 export type { MigrationReport } from "./store/migrate.ts";
 export type { Database } from "./store/open-driver.ts";
-export type { PoolLike } from "./store/pg-pool.ts";
 export type { PGliteLike } from "./store/pglite-driver.ts";
+export type { PoolLike } from "./store/pool-like.ts";
 export type {
   AttemptRecord,
   RunFilter,

@@ -16,7 +16,8 @@ export interface Driver extends Queryable {
   script(sql: string, tx?: Queryable): Promise<void>;
   /**
    * Calls `onMessage` for every NOTIFY on the channel until the returned function is called. The connection is
-   * made again when it breaks; `onReconnect` says that messages may have been missed.
+   * made again when it breaks; `onReconnect` says that messages may have been missed. Where messages cannot be had
+   * (behind a transaction pooler, with a pool of one connection) nothing ever arrives.
    */
   listen(channel: string, handlers: ListenHandlers): Promise<() => Promise<void>>;
   close(): Promise<void>;
@@ -25,4 +26,9 @@ export interface Driver extends Queryable {
 export interface ListenHandlers {
   readonly onMessage: (payload: string) => void;
   readonly onReconnect?: () => void;
+  /**
+   * The connection holds a session lock of its own under this key, a new one for every connection; null when it broke.
+   * Not called where there is none: where messages cannot be had, and on PGlite.
+   */
+  readonly onLock?: (key: string | null) => void;
 }

@@ -5,8 +5,8 @@ import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { lockDirectory } from "./directory-lock.ts";
 import { createPgDriver, openPgPool } from "./pg-driver.ts";
-import type { PoolLike } from "./pg-pool.ts";
 import { createPgliteDriver, type PGliteLike } from "./pglite-driver.ts";
+import type { PoolLike } from "./pool-like.ts";
 
 /** A database: an address, or a pg pool or PGlite database that the caller made and closes. */
 export type Database = string | PoolLike | PGliteLike;

@@ -2,7 +2,7 @@ import type { Driver, Queryable, Row } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { Listeners } from "./pg-listener.ts";
-import type { PoolLike } from "./pg-pool.ts";
+import type { PoolLike } from "./pool-like.ts";
 
 export interface PgDriverOptions {
   readonly logger: Logger;

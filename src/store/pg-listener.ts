@@ -1,6 +1,7 @@
+import { randomBytes } from "node:crypto";
 import type { ListenHandlers } from "../core/driver.ts";
 import type { Logger } from "../core/logger.ts";
-import type { PoolClientLike, PoolLike } from "./pg-pool.ts";
+import type { PoolClientLike, PoolLike } from "./pool-like.ts";
 
 const RECONNECT_MS = { first: 100, most: 5000 };
 
@@ -35,6 +36,7 @@ class ListeningConnection {
   readonly #pool: PoolLike;
   readonly #logger: Logger;
   readonly #handlers = new Map<string, Set<ListenHandlers>>();
+  readonly #locks = new Map<ListenHandlers, string>();
   #client: PoolClientLike | undefined;
   #opening: Promise<void> | undefined;
   /** Statements go one after the other. */
@@ -59,7 +61,7 @@ class ListeningConnection {
       if (!this.#reconnecting) {
         this.#opening ??= this.#open();
         await this.#opening;
-        await this.#run(`listen ${quote(channel)}`);
+        await this.#begin(channel, handlers);
       }
     } catch (error) {
       await this.#remove(channel, handlers);
@@ -70,20 +72,50 @@ class ListeningConnection {
 
   async #remove(channel: string, handlers: ListenHandlers): Promise<void> {
     const others = this.#handlers.get(channel);
-    if (!others?.delete(handlers) || others.size > 0) {
+    if (!others?.delete(handlers)) {
       return;
     }
-    this.#handlers.delete(channel);
+    if (others.size === 0) {
+      this.#handlers.delete(channel);
+    }
     if (this.#handlers.size === 0) {
       this.close();
       return;
     }
-    await this.#run(`unlisten ${quote(channel)}`).catch((error: unknown) => {
-      this.#logger.debug({ channel, error: String(error) }, "could not stop listening; nobody hears it");
-    });
-    if (this.#handlers.has(channel)) {
-      // Somebody else began to listen meanwhile.
-      await this.#run(`listen ${quote(channel)}`);
+    try {
+      await this.#unlock(handlers);
+      if (others.size === 0) {
+        await this.#run(`unlisten ${quote(channel)}`);
+      }
+      if (others.size === 0 && this.#handlers.has(channel)) {
+        // Somebody else began to listen meanwhile.
+        await this.#run(`listen ${quote(channel)}`);
+      }
+    } catch (error) {
+      this.#logger.warn({ channel, error: String(error) }, "listening could not be ended in good order");
+    }
+  }
+
+  async #begin(channel: string, handlers: ListenHandlers): Promise<void> {
+    await this.#run(`listen ${quote(channel)}`);
+    if (!handlers.onLock) {
+      return;
+    }
+    // Others can see by it that this process lives. An old connection may hold its own lock for hours, half open.
+    const key = String(randomBytes(8).readBigUInt64BE() >> 1n);
+    if (await this.#run("select pg_advisory_lock($1::bigint)", [key])) {
+      this.#locks.set(handlers, key);
+      handlers.onLock(key);
+    }
+    if (!this.#handlers.get(channel)?.has(handlers)) {
+      await this.#unlock(handlers);
+    }
+  }
+
+  async #unlock(handlers: ListenHandlers): Promise<void> {
+    const key = this.#locks.get(handlers);
+    if (this.#locks.delete(handlers)) {
+      await this.#run("select pg_advisory_unlock($1::bigint)", [key]);
     }
   }
 
@@ -104,26 +136,30 @@ class ListeningConnection {
     });
   }
 
-  /** Fails only if the connection is still there: if it broke, everything is said again on the next one. */
-  async #run(statement: string): Promise<void> {
+  /**
+   * Fails only if the connection is still there: if it broke, everything is said again on the next one.
+   * @returns whether it was carried out on the connection that is there now
+   */
+  async #run(statement: string, values?: unknown[]): Promise<boolean> {
     const client = this.#client;
-    const turn = this.#last.then(() => (this.#client === client ? client?.query(statement) : undefined));
+    const isCurrent = (): boolean => client !== undefined && this.#client === client;
+    const turn = this.#last.then(() => (isCurrent() ? client?.query(statement, values) : undefined));
     this.#last = turn.catch(() => undefined);
     try {
       await turn;
     } catch (error) {
-      if (this.#client === client) {
+      if (isCurrent()) {
         throw error;
       }
     }
+    return isCurrent();
   }
 
   #lost(client: PoolClientLike): void {
     if (this.#client !== client) {
       return;
     }
-    this.#client = undefined;
-    client.release(true);
+    this.#letGo();
     if (!this.#closed) {
       this.#logger.warn(
         { channels: [...this.#handlers.keys()] },
@@ -145,24 +181,38 @@ class ListeningConnection {
     try {
       await this.#open();
       this.#reconnecting = false;
-      for (const channel of [...this.#handlers.keys()]) {
-        await this.#run(`listen ${quote(channel)}`);
+      for (const [channel, handlers] of this.#all()) {
+        await this.#begin(channel, handlers);
       }
     } catch {
       this.#retryMs = Math.min(RECONNECT_MS.most, this.#retryMs * 2);
       this.#reconnecting = true;
-      const client = this.#client;
-      this.#client = undefined;
-      client?.release(true);
+      this.#letGo();
       this.#reconnectLater();
       return;
     }
     if (this.#client) {
       this.#retryMs = RECONNECT_MS.first;
-      for (const handlers of [...this.#handlers.values()].flatMap((all) => [...all])) {
+      for (const [, handlers] of this.#all()) {
         handlers.onReconnect?.();
       }
     }
+  }
+
+  #all(): [string, ListenHandlers][] {
+    return [...this.#handlers].flatMap(([channel, all]) =>
+      [...all].map((handlers): [string, ListenHandlers] => [channel, handlers]),
+    );
+  }
+
+  #letGo(): void {
+    const client = this.#client;
+    this.#client = undefined;
+    for (const handlers of this.#locks.keys()) {
+      handlers.onLock?.(null);
+    }
+    this.#locks.clear();
+    client?.release(true);
   }
 
   close(): void {

@@ -52,7 +52,8 @@ describe("listening", () => {
 });
 
 describe("listening to several channels", () => {
-  const LISTENING = "select 1 from pg_stat_activity where query ~ '^(un)?listen' and datname = current_database()";
+  const LISTENING =
+    "select 1 from pg_stat_activity where query ~ '^(un)?listen' and datname = current_database()";
 
   test("takes one connection, which is given up with the last of them", async () => {
     const pool = openPool(await createDatabase());
@@ -93,6 +94,34 @@ describe("listening to several channels", () => {
     await driver.query("select pg_notify('one', '1'), pg_notify('two', '2')");
     await vi.waitFor(() => expect(heard.slice(2)).toEqual(["1", "2"]));
     await driver.close();
+  });
+});
+
+describe("a session lock", () => {
+  test("is held under a new key on every connection, until its listener stops", async () => {
+    const pool = openPool(await createDatabase());
+    const driver = createPgDriver(pool, { logger: silentLogger, ownsPool: false });
+    const keys: (string | null)[] = [];
+    const stop = await driver.listen("one", { onMessage: () => undefined, onLock: (key) => keys.push(key) });
+    const stopOther = await driver.listen("two", { onMessage: () => undefined });
+    const held = async (): Promise<unknown[]> => {
+      const rows = await driver.query<{ key: string }>(
+        `select ((classid::bigint << 32) | objid::bigint)::text as key from pg_locks
+         where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())`,
+      );
+      return rows.map((row) => row.key);
+    };
+    expect(await held()).toEqual(keys);
+    await driver.query(
+      "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid is not null and pid <> pg_backend_pid() and database = (select oid from pg_database where datname = current_database())",
+    );
+    await vi.waitFor(() => expect(keys).toHaveLength(3));
+    expect(keys[1]).toBeNull();
+    expect(new Set(keys).size).toBe(3);
+    expect(await held()).toEqual([keys[2]]);
+    await stop();
+    expect(await held()).toEqual([]);
+    await stopOther();
   });
 });
 

@@ -7,6 +7,8 @@ export interface PoolLike {
 }
 
 export interface PoolClientLike {
+  /** The process id of the server's side, as the server gave it when the connection was made. */
+  readonly processID?: number | null | undefined;
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
   release(destroy?: boolean): void;
   on(
