@@ -3,7 +3,10 @@ create or replace function goalpost.drop_notices(_most int) returns void languag
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
 as $$
   with oldest as materialized (
-    select n.ordinal, n.at from goalpost.notices n order by n.ordinal limit _most for update skip locked)
-  delete from goalpost.notices n using oldest o
-  where n.ordinal = o.ordinal and o.at < goalpost.now() - interval '30 seconds'
+    select n.ordinal, n.at from goalpost.notices n order by n.ordinal limit _most),
+  expired as materialized (
+    select n.ordinal from oldest o
+    cross join lateral (select n.ordinal from goalpost.notices n where n.ordinal = o.ordinal for update skip locked) n
+    where o.at < goalpost.now() - interval '30 seconds')
+  delete from goalpost.notices n using expired e where n.ordinal = e.ordinal
 $$;

@@ -95,7 +95,7 @@ export class Channels {
    * `after`; it means the same however many messages are sent meanwhile.
    * @throws INVALID_INPUT, CLOSED
    */
-  async history(channel: string, options: HistoryOptions = {}): Promise<Message[]> {
+  async history<Payload = Json>(channel: string, options: HistoryOptions = {}): Promise<Message<Payload>[]> {
     this.#hub.throwIfClosed();
     checkName(channel, "channel");
     const { after = null, limit = HISTORY_LIMIT.usual } = options;
@@ -108,7 +108,7 @@ export class Channels {
       );
     }
     const span = { channel, after, upTo: null, limit, bytes: null };
-    return (await readMessages(this.#parts.driver, span)).map(toMessage);
+    return (await readMessages(this.#parts.driver, span)).map(toMessage) as Message<Payload>[];
   }
 
   #prepare(channel: string, message: unknown): Outgoing {

@@ -495,32 +495,55 @@ interface Tap {
   readonly pool: PoolLike;
   /** Statements so far. */
   count(): number;
+  /** Resolves when no statement is under way and what they led to has been done. */
+  idle(): Promise<void>;
   /** Statements fail while this is set. */
   broken: boolean;
+  /** LISTEN succeeds and nothing is ever heard, as behind a transaction pooler, while this is set. */
+  deaf: boolean;
+  /** No connection can be had for listening while this is set. */
+  full: boolean;
 }
 
 /** A database with a client that can be watched and cut off. */
-async function tapped(options: { max?: number; deaf?: boolean } = {}): Promise<Tap> {
-  const pool = new pg.Pool({ connectionString: await createDatabase(), max: options.max ?? 5 });
+async function tapped(max = 5): Promise<Tap> {
+  const pool = new pg.Pool({ connectionString: await createDatabase(), max });
   pool.on("error", () => undefined);
   onTestFinished(() => pool.end());
   let count = 0;
-  const tap = {
+  const underWay = new Set<Promise<unknown>>();
+  const tap: Tap = {
     count: () => count,
+    async idle() {
+      do {
+        await Promise.allSettled([...underWay]);
+        await new Promise(setImmediate);
+      } while (underWay.size > 0);
+    },
     broken: false,
+    deaf: false,
+    full: false,
     pool: {
-      options: { max: options.max ?? 5 },
+      options: { max },
       query(text: string, values?: unknown[]) {
         count += 1;
-        return tap.broken ? Promise.reject(new Error("cut off")) : pool.query(text, values);
+        const answer = tap.broken ? Promise.reject(new Error("cut off")) : pool.query(text, values);
+        const forget = (): unknown => underWay.delete(answer);
+        underWay.add(answer);
+        answer.then(forget, forget);
+        return answer;
       },
       async connect() {
-        const client = await pool.connect();
-        if (options.deaf) {
-          // A transaction pooler: LISTEN succeeds, and nothing is ever heard.
-          client.on = () => client;
+        if (tap.full) {
+          throw new Error("too many clients");
         }
-        return client;
+        const client = await pool.connect();
+        return {
+          query: (text: string, values?: unknown[]) => client.query(text, values),
+          release: (destroy?: boolean) => client.release(destroy),
+          on: (event: "notification", listener: (message: pg.Notification) => void) =>
+            client.on(event, event === "notification" ? (m) => tap.deaf || listener(m) : listener),
+        };
       },
       end: () => pool.end(),
     } as unknown as PoolLike,
@@ -540,11 +563,12 @@ async function openOn(tap: Tap): Promise<{ gp: Goalpost; clock: FakeClock }> {
   return { gp, clock };
 }
 
-/** Lets what was set off by the clock come to its end. */
+/** Lets what was set off come to its end: notifications take their time. */
 async function settled(tap: Tap): Promise<void> {
   for (let before = -1; before !== tap.count(); ) {
     before = tap.count();
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await tap.idle();
   }
 }
 
@@ -554,9 +578,7 @@ async function minute(tap: Tap, clock: FakeClock): Promise<number> {
   const before = tap.count();
   for (let passedMs = 0; passedMs < 60_000; passedMs += 500) {
     clock.advance(500);
-    const asked = tap.count();
-    await vi.waitFor(() => expect(tap.count()).toBeGreaterThanOrEqual(asked));
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await tap.idle();
   }
   await settled(tap);
   return tap.count() - before;
@@ -581,26 +603,60 @@ describe("channels on an idle PostgreSQL", () => {
     expect(count).toBeLessThanOrEqual(30);
   });
 
-  test.each([{ max: 1 }, { deaf: true }])(
-    "are looked at every 500 ms where LISTEN does not work: %j",
-    async (how) => {
-      const tap = await tapped(how);
-      const { gp, clock } = await openOn(tap);
-      const heard = await hear(gp, "a");
-      const count = await minute(tap, clock);
-      expect(count).toBeGreaterThanOrEqual(100);
-      expect(count).toBeLessThanOrEqual(120);
-      await gp.channels.send("a", "stored");
-      await gp.channels.notify("a", "not stored");
-      await settled(tap);
-      expect(heard.payloads()).toEqual([]);
-      clock.advance(500);
-      await vi.waitFor(() => expect(heard.payloads()).toEqual(["stored", "not stored"]));
-    },
-  );
+  const deafen = (tap: Tap): void => {
+    tap.deaf = true;
+  };
+  const cases: [string, (tap: Tap) => void, number][] = [
+    ["behind a transaction pooler", deafen, 5],
+    ["on a pool of one connection", () => undefined, 1],
+  ];
+
+  test.each(cases)("are looked at every 500 ms where LISTEN does not work: %s", async (_, prepare, max) => {
+    const tap = await tapped(max);
+    const { gp, clock } = await openOn(tap);
+    prepare(tap);
+    const heard = await hear(gp, "a");
+    const count = await minute(tap, clock);
+    expect(count).toBeGreaterThanOrEqual(100);
+    expect(count).toBeLessThanOrEqual(120);
+    await gp.channels.send("a", "stored");
+    await gp.channels.notify("a", "not stored");
+    await settled(tap);
+    expect(heard.payloads()).toEqual([]);
+    clock.advance(500);
+    await vi.waitFor(() => expect(heard.payloads()).toEqual(["stored", "not stored"]));
+  });
+
+  test("are looked at more often once LISTEN is found not to work any more, until it does", async () => {
+    const tap = await tapped();
+    const { gp, clock } = await openOn(tap);
+    await hear(gp, "a");
+    expect(await minute(tap, clock)).toBeLessThanOrEqual(30);
+    tap.deaf = true;
+    await minute(tap, clock);
+    expect(await minute(tap, clock)).toBeGreaterThanOrEqual(100);
+    tap.deaf = false;
+    await minute(tap, clock);
+    expect(await minute(tap, clock)).toBeLessThanOrEqual(30);
+  });
+
+  test("are listened to later when no connection could be had for it at first", async () => {
+    const tap = await tapped();
+    const { gp, clock } = await openOn(tap);
+    tap.full = true;
+    const heard = await hear(gp, "a");
+    await gp.channels.send("a", 1);
+    clock.advance(500);
+    await vi.waitFor(() => expect(heard.payloads()).toEqual([1]));
+    tap.full = false;
+    await minute(tap, clock);
+    expect(await minute(tap, clock)).toBeLessThanOrEqual(30);
+    await gp.channels.send("a", 2);
+    await vi.waitFor(() => expect(heard.payloads()).toEqual([1, 2]));
+  });
 
   test("go on from where they were when the database was away", async () => {
-    const tap = await tapped({ max: 1 });
+    const tap = await tapped(1);
     const { gp, clock } = await openOn(tap);
     const heard = await hear(gp, "a");
     await gp.channels.send("a", 1);
