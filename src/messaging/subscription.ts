@@ -121,9 +121,11 @@ export class Subscriber implements Subscription {
   async #read(): Promise<readonly RawMessage[] | undefined> {
     const notice = this.#notices[0];
     const target = Math.max(this.#lastSeq, this.#hint);
+    // Not beyond what was announced: a notice may be on its way that belongs before what is there by now.
+    const upTo = Math.min(target, notice?.afterSeq ?? target);
     try {
-      if (this.#cursor < Math.min(target, notice?.afterSeq ?? target)) {
-        return await this.#readPage(target, notice?.afterSeq ?? null);
+      if (this.#cursor < upTo) {
+        return await this.#readPage(target, upTo);
       }
       return notice && (await this.#readNotices());
     } catch (error) {
@@ -133,14 +135,14 @@ export class Subscriber implements Subscription {
     }
   }
 
-  async #readPage(target: number, upTo: number | null): Promise<readonly RawMessage[]> {
+  async #readPage(target: number, upTo: number): Promise<readonly RawMessage[]> {
     const { channel, readMessages } = this.#options;
     const lastSeq = this.#lastSeq;
     const page = await readMessages({ channel, after: this.#cursor, upTo, ...PAGE }, target);
     if (page.length === 0) {
       // What a look has seen and is not there was pruned; what was only spoken of was a false alarm.
-      this.#cursor = Math.max(this.#cursor, Math.min(lastSeq, upTo ?? lastSeq));
-      if (upTo === null && this.#hint <= target) {
+      this.#cursor = Math.max(this.#cursor, Math.min(lastSeq, upTo));
+      if (upTo > lastSeq && this.#hint === upTo) {
         this.#hint = 0;
       }
     }

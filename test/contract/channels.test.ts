@@ -672,6 +672,28 @@ describe("channels on an idle PostgreSQL", () => {
     await vi.waitFor(() => expect(heard.payloads()).toEqual([1, 2]));
   });
 
+  test("keep the order of what is stored and what is not, also when a reading takes its time", async () => {
+    const tap = await tapped();
+    const gate = defer();
+    const query = tap.pool.query.bind(tap.pool);
+    const readings: string[] = [];
+    tap.pool.query = async (text, values) => {
+      if (text.includes("read_messages")) {
+        readings.push(text);
+        await gate.promise;
+      }
+      return query(text, values);
+    };
+    const { gp } = await openOn(tap);
+    const heard = await hear(gp, "a");
+    await gp.channels.send("a", 1);
+    await vi.waitFor(() => expect(readings).toHaveLength(1));
+    await gp.channels.notify("a", "between");
+    await gp.channels.send("a", 2);
+    gate.resolve();
+    await vi.waitFor(() => expect(heard.payloads()).toEqual([1, "between", 2]));
+  });
+
   test("do not believe a notification that tells of messages that are not there", async () => {
     const tap = await tapped();
     const { gp } = await openOn(tap);
