@@ -197,7 +197,7 @@ export class ChannelHub {
           tell(channel, news[index], joining.get(channel) ?? []);
         }
       } catch (error) {
-        this.#failed(error);
+        this.#failed(error, channels);
         for (const [subscriber, { reject }] of [...joining.values()].flat()) {
           this.#channels.get(subscriber.channel)?.joining.delete(subscriber);
           reject(error);
@@ -210,7 +210,10 @@ export class ChannelHub {
     this.#lookLater();
   }
 
-  #failed(error: unknown): void {
+  #failed(error: unknown, channels: readonly WatchedChannel[]): void {
+    for (const channel of channels.filter((one) => this.#channels.get(one.name) === one)) {
+      this.#due.add(channel);
+    }
     if (!this.#failing) {
       this.#parts.logger.warn({ error: String(error) }, "could not look for messages; looking again");
     }

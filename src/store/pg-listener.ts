@@ -43,6 +43,8 @@ class ListeningConnection {
   #last: Promise<unknown> = Promise.resolve();
   /** It broke, and listens to every channel once it is there again. */
   #reconnecting = false;
+  /** What came before those who listen were told that something may be missing: they are told first. */
+  #held: { readonly channel: string; readonly payload: string }[] | undefined;
   #closed = false;
   #retryMs = RECONNECT_MS.first;
 
@@ -129,11 +131,19 @@ class ListeningConnection {
     const lost = (): void => this.#lost(client);
     client.on("error", lost);
     client.on("end", lost);
-    client.on("notification", (message) => {
-      for (const handlers of [...(this.#handlers.get(message.channel) ?? [])]) {
-        handlers.onMessage(message.payload ?? "");
+    client.on("notification", ({ channel, payload = "" }) => {
+      if (this.#held) {
+        this.#held.push({ channel, payload });
+      } else {
+        this.#dispatch(channel, payload);
       }
     });
+  }
+
+  #dispatch(channel: string, payload: string): void {
+    for (const handlers of [...(this.#handlers.get(channel) ?? [])]) {
+      handlers.onMessage(payload);
+    }
   }
 
   /**
@@ -166,6 +176,7 @@ class ListeningConnection {
         "the listening connection broke; connecting again",
       );
       this.#reconnecting = true;
+      this.#held = [];
       this.#reconnectLater();
     }
   }
@@ -195,6 +206,11 @@ class ListeningConnection {
       this.#retryMs = RECONNECT_MS.first;
       for (const [, handlers] of this.#all()) {
         handlers.onReconnect?.();
+      }
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const { channel, payload } of held) {
+        this.#dispatch(channel, payload);
       }
     }
   }
