@@ -19,6 +19,8 @@ import type { Worker as EngineWorker } from "./engine/worker.ts";
 import { databaseFromEnvironment } from "./environment.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import { Instances } from "./instances.ts";
+import { ChannelHub } from "./messaging/channel-hub.ts";
+import { Channels } from "./messaging/channels.ts";
 import { checkInstanceId, type OpenOptions, type WorkersOptions } from "./open-options.ts";
 import {
   type ComposeOptions,
@@ -75,6 +77,9 @@ export class Goalpost implements AsyncDisposable {
   readonly instanceId: string;
   readonly runs: Runs;
   readonly instances: Instances;
+  /** Messages between processes. */
+  readonly channels: Channels;
+  readonly #hub: ChannelHub;
   readonly #parts: Parts;
   readonly #workerId: string = newId();
   readonly #worker: EngineWorker;
@@ -92,6 +97,8 @@ export class Goalpost implements AsyncDisposable {
     this.#parts = parts;
     this.instanceId = parts.name;
     this.instances = new Instances(parts.driver);
+    this.#hub = new ChannelHub(parts);
+    this.channels = new Channels(parts, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
     this.#attendance = new Attendance({
       ...parts,
@@ -329,6 +336,7 @@ export class Goalpost implements AsyncDisposable {
   async #close(graceMs: number): Promise<void> {
     this.#takeOver.close();
     await this.#workers.stopAll(graceMs);
+    await this.#hub.close(graceMs);
     this.#watch.close();
     await this.#attendance.close();
     await this.#parts.driver.close();

@@ -1,7 +1,7 @@
 import type { Driver, Queryable, Row } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
-import { Listener } from "./pg-listener.ts";
+import { Listeners } from "./pg-listener.ts";
 import type { PoolLike } from "./pool-like.ts";
 import { isTransactionPooled } from "./pooler.ts";
 
@@ -11,9 +11,9 @@ export interface PgDriverOptions {
   readonly ownsPool: boolean;
 }
 
-/** A driver over a pool of PostgreSQL connections, with one dedicated connection for each listener. */
+/** A driver over a pool of PostgreSQL connections, one of which it keeps for as long as anything is listened to. */
 export function createPgDriver(pool: PoolLike, options: PgDriverOptions): Driver {
-  const listeners = new Set<Listener>();
+  const listeners = new Listeners(pool, options.logger);
   let pooled: Promise<boolean> | undefined;
   return {
     kind: "postgres",
@@ -39,18 +39,10 @@ export function createPgDriver(pool: PoolLike, options: PgDriverOptions): Driver
         );
         return async () => undefined;
       }
-      const listener = new Listener(pool, options.logger, { channel, ...handlers });
-      listeners.add(listener);
-      await listener.open();
-      return async () => {
-        listeners.delete(listener);
-        listener.close();
-      };
+      return listeners.listen(channel, handlers);
     },
     async close() {
-      for (const listener of listeners) {
-        listener.close();
-      }
+      listeners.close();
       if (options.ownsPool) {
         await pool.end();
       }

@@ -51,6 +51,80 @@ describe("listening", () => {
   });
 });
 
+describe("listening to several channels", () => {
+  const LISTENING =
+    "select 1 from pg_stat_activity where query ~ '^(un)?listen' and datname = current_database()";
+
+  test("takes one connection, which is given up with the last of them", async () => {
+    const pool = openPool(await createDatabase());
+    const driver = createPgDriver(pool, { logger: silentLogger, ownsPool: false });
+    const heard: string[] = [];
+    const listen = (channel: string, who: string) =>
+      driver.listen(channel, { onMessage: (payload) => heard.push(`${who}: ${payload}`) });
+    const stops = await Promise.all([listen("one", "a"), listen("two", "b"), listen("two", "c")]);
+    expect(await driver.query(LISTENING)).toHaveLength(1);
+    const notify = () => driver.query("select pg_notify('one', '1'), pg_notify('two', '2')");
+    await notify();
+    await vi.waitFor(() => expect(heard.toSorted()).toEqual(["a: 1", "b: 2", "c: 2"]));
+    await stops[1]?.();
+    await stops[0]?.();
+    await notify();
+    await vi.waitFor(() => expect(heard.slice(3)).toEqual(["c: 2"]));
+    await stops[2]?.();
+    await vi.waitFor(async () => expect(await driver.query(LISTENING)).toHaveLength(0));
+    const again = await listen("one", "d");
+    await notify();
+    await vi.waitFor(() => expect(heard.slice(4)).toEqual(["d: 1"]));
+    await again();
+  });
+
+  test("listens to each again after the connection was killed", async () => {
+    const pool = openPool(await createDatabase());
+    const driver = createPgDriver(pool, { logger: silentLogger, ownsPool: false });
+    const heard: string[] = [];
+    const listen = (channel: string) =>
+      driver.listen(channel, {
+        onMessage: (payload) => heard.push(payload),
+        onReconnect: () => heard.push(`${channel} is back`),
+      });
+    await listen("one");
+    await listen("two");
+    await driver.query(LISTENING.replace("select 1", "select pg_terminate_backend(pid)"));
+    await vi.waitFor(() => expect(heard.toSorted()).toEqual(["one is back", "two is back"]));
+    await driver.query("select pg_notify('one', '1'), pg_notify('two', '2')");
+    await vi.waitFor(() => expect(heard.slice(2)).toEqual(["1", "2"]));
+    await driver.close();
+  });
+});
+
+describe("a session lock", () => {
+  test("is held under a new key on every connection, until its listener stops", async () => {
+    const pool = openPool(await createDatabase());
+    const driver = createPgDriver(pool, { logger: silentLogger, ownsPool: false });
+    const keys: (string | null)[] = [];
+    const stop = await driver.listen("one", { onMessage: () => undefined, onLock: (key) => keys.push(key) });
+    const stopOther = await driver.listen("two", { onMessage: () => undefined });
+    const held = async (): Promise<unknown[]> => {
+      const rows = await driver.query<{ key: string }>(
+        `select ((classid::bigint << 32) | objid::bigint)::text as key from pg_locks
+         where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())`,
+      );
+      return rows.map((row) => row.key);
+    };
+    expect(await held()).toEqual(keys);
+    await driver.query(
+      "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid is not null and pid <> pg_backend_pid() and database = (select oid from pg_database where datname = current_database())",
+    );
+    await vi.waitFor(() => expect(keys).toHaveLength(3));
+    expect(keys[1]).toBeNull();
+    expect(new Set(keys).size).toBe(3);
+    expect(await held()).toEqual([keys[2]]);
+    await stop();
+    expect(await held()).toEqual([]);
+    await stopOther();
+  });
+});
+
 describe("a pool that the caller made", () => {
   test("is not ended by close(), and gets its connections back", async () => {
     const pool = openPool(await createDatabase());
