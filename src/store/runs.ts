@@ -3,7 +3,7 @@ import type { ErrorRecord } from "../core/error-record.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import type { NodeKind, NodeSpec } from "../core/shape.ts";
-import { repeatOnConflict } from "./repeat.ts";
+import { read, repeatOnConflict } from "./repeat.ts";
 
 export type RunStatus = "queued" | "running" | "paused" | "completed" | "failed" | "cancelled";
 export type TaskStatus =
@@ -95,7 +95,7 @@ const GET_RUN = `select ${RUN_COLUMNS} from goalpost.runs r where r.id = $1::uui
 
 /** @throws RUN_NOT_FOUND */
 export async function getRun(db: Queryable, id: string): Promise<RunSummary> {
-  const [row] = isUuid(id) ? await db.query<RunRow>(GET_RUN, [id]) : [];
+  const [row] = isUuid(id) ? await read<RunRow>(db, GET_RUN, [id]) : [];
   if (!row) {
     throw new GoalpostError("RUN_NOT_FOUND", `there is no run "${id}" in this database`);
   }
@@ -108,7 +108,7 @@ const LIST_RUNS = `select ${RUN_COLUMNS} from goalpost.runs r
 
 /** Runs, newest first. */
 export async function listRuns(db: Queryable, filter: RunFilter): Promise<RunSummary[]> {
-  const rows = await db.query<RunRow>(LIST_RUNS, [
+  const rows = await read<RunRow>(db, LIST_RUNS, [
     filter.status ?? null,
     filter.workflow ?? null,
     filter.limit ?? 50,
@@ -122,7 +122,7 @@ const LAST_OF_GOAL = `select ${RUN_COLUMNS} from goalpost.runs r
 
 /** The latest run of a goal. */
 export async function lastRunOfGoal(db: Queryable, inputHash: string): Promise<RunSummary | undefined> {
-  const [row] = await db.query<RunRow>(LAST_OF_GOAL, [inputHash]);
+  const [row] = await read<RunRow>(db, LAST_OF_GOAL, [inputHash]);
   return row && toSummary(row);
 }
 
@@ -184,9 +184,9 @@ export async function getTasks(
   runId: string,
   options: { outputs: boolean },
 ): Promise<TaskRecord[]> {
-  const tasks = await db.query<TaskRow>(GET_TASKS, [runId, options.outputs]);
-  const edges = await db.query<{ src: number; dst: number }>(GET_EDGES, [runId]);
-  const history = await db.query<HistoryRow>(GET_HISTORY, [runId]);
+  const tasks = await read<TaskRow>(db, GET_TASKS, [runId, options.outputs]);
+  const edges = await read<{ src: number; dst: number }>(db, GET_EDGES, [runId]);
+  const history = await read<HistoryRow>(db, GET_HISTORY, [runId]);
   const visible = new Map(
     tasks.filter((task) => isVisible(task.kind)).map((task) => [task.position, task.name]),
   );
@@ -246,13 +246,13 @@ const GET_PLAN = `select t.output::text from goalpost.tasks t
 
 /** Outputs of the completed tasks by id. */
 export async function getOutputs(db: Queryable, runId: string): Promise<Record<string, Json>> {
-  const rows = await db.query<{ name: string; output: string | null }>(GET_OUTPUTS, [runId]);
+  const rows = await read<{ name: string; output: string | null }>(db, GET_OUTPUTS, [runId]);
   return Object.fromEntries(rows.map((row) => [row.name, parse(row.output)]));
 }
 
 /** What the plan node of a planned run returned: its graph. Null if it has not been planned yet. */
 export async function getPlan(db: Queryable, runId: string): Promise<Json> {
-  const [row] = await db.query<{ output: string | null }>(GET_PLAN, [runId]);
+  const [row] = await read<{ output: string | null }>(db, GET_PLAN, [runId]);
   return parse(row?.output ?? null);
 }
 
@@ -275,7 +275,7 @@ export interface TaskCounts {
 
 /** How many tasks of a run are in which state. */
 export async function countTasks(db: Queryable, runId: string): Promise<TaskCounts> {
-  const [row] = await db.query<TaskCounts & Record<string, unknown>>(GET_PROGRESS, [runId]);
+  const [row] = await read<TaskCounts & Record<string, unknown>>(db, GET_PROGRESS, [runId]);
   return row ?? { total: 0, completed: 0, running: 0, failed: 0, dropped: 0 };
 }
 
@@ -331,18 +331,13 @@ const RESUME_RUN = "select goalpost.resume_run($1::uuid) as changed";
 
 /** Pauses a running run; false if it is not running. */
 export async function pauseRun(db: Queryable, id: string): Promise<boolean> {
-  const [row] = await db.query<{ changed: boolean }>(PAUSE_RUN, [id]);
+  const [row] = await repeatOnConflict(() => db.query<{ changed: boolean }>(PAUSE_RUN, [id]));
   return row?.changed ?? false;
 }
 
-const QUEUE_READY = "select goalpost.queue_ready($1::uuid)";
-
 /** Lets a paused run go on; false if it is not paused. */
 export async function resumeRun(db: Queryable, id: string): Promise<boolean> {
-  const [row] = await db.query<{ changed: boolean }>(RESUME_RUN, [id]);
-  if (row?.changed) {
-    await repeatOnConflict(() => db.query(QUEUE_READY, [id]));
-  }
+  const [row] = await repeatOnConflict(() => db.query<{ changed: boolean }>(RESUME_RUN, [id]));
   return row?.changed ?? false;
 }
 
