@@ -73,10 +73,13 @@ export class RunWatch {
     }
   }
 
-  /** Asks the database now for one run, then waits like {@link wait}. */
+  /** Asks the database now for one run, then waits like {@link wait}: also if it does not answer, it may later. */
   async waitFor(runId: string, options: WaitOptions = {}): Promise<FinishedRun> {
     checkWait(options);
-    const [already] = await findFinished(this.#driver, [runId]);
+    const [already] = await findFinished(this.#driver, [runId]).catch((error: unknown) => {
+      this.#logger.warn({ runId, error: String(error) }, "could not look for the run; looking again");
+      return [];
+    });
     return already ?? this.wait(runId, options);
   }
 

@@ -121,15 +121,6 @@ export class Fleet {
     return this.#ends.get(runId) ?? [];
   }
 
-  /** Rows of tasks of finished runs that are not final. */
-  async countUnfinished(): Promise<number> {
-    const rows = await this.driver.query(
-      `select 1 from goalpost.tasks t join goalpost.runs r on r.id = t.run_id
-       where r.finished_at is not null and t.finished_at is null`,
-    );
-    return rows.length;
-  }
-
   async stop(): Promise<void> {
     await Promise.all(this.#workers.map(({ worker }) => worker.stop(1000)));
     await Promise.all(this.#pools.map((pool) => pool.end()));

@@ -5,7 +5,6 @@ import type { ClaimedTask } from "../src/engine/protocol.ts";
 import {
   type AnyWorkflow,
   Goalpost,
-  NonRetryableError,
   type StepMap,
   silentLogger,
   type TaskSpec,
@@ -16,6 +15,8 @@ import { createPgDriver } from "../src/store/pg-driver.ts";
 import { createDatabase } from "./contract/backends.ts";
 import { SqlWorker } from "./contract/sql-worker.ts";
 import { Fleet, type FleetOptions } from "./fleet.ts";
+import { assertInvariants } from "./invariants.ts";
+import { buildGraph, foresee, GraphWatch, randomGraph } from "./random-graph.ts";
 
 async function startFleet(options: FleetOptions): Promise<Fleet> {
   const fleet = await Fleet.start(options);
@@ -55,7 +56,7 @@ describe("workers that share a lane", () => {
     expect(calls.size).toBe(60 * 10);
     expect(new Set(calls.values())).toEqual(new Set([1]));
     expect(runs.filter((run) => fleet.endsOf(run.runId).length !== 1)).toEqual([]);
-    expect(await fleet.countUnfinished()).toBe(0);
+    await assertInvariants(fleet.driver);
   });
 
   test("lose answers of the database without losing a run or running a task twice", async () => {
@@ -85,7 +86,7 @@ describe("workers that come and go", () => {
     expect((await ended).map((run) => run.status)).toEqual(runs.map(() => "completed"));
     expect(calls.size).toBe(40 * 8);
     expect(runs.filter((run) => fleet.endsOf(run.runId).length !== 1)).toEqual([]);
-    expect(await fleet.countUnfinished()).toBe(0);
+    await assertInvariants(fleet.driver);
   });
 });
 
@@ -226,83 +227,36 @@ describe("clients of one database", () => {
   });
 });
 
-interface RandomTask {
-  readonly after: readonly number[];
-  readonly failures: number;
-  readonly maxAttempts: number;
-  readonly permanent: boolean;
-}
-
-const randomDag: fc.Arbitrary<RandomTask[]> = fc.integer({ min: 1, max: 12 }).chain((size) =>
-  fc.tuple(
-    ...Array.from({ length: size }, (_, index) =>
-      fc.record({
-        after: index === 0 ? fc.constant([]) : fc.uniqueArray(fc.nat({ max: index - 1 }), { maxLength: 4 }),
-        failures: fc.oneof({ weight: 5, arbitrary: fc.constant(0) }, { weight: 2, arbitrary: fc.nat(3) }),
-        maxAttempts: fc.integer({ min: 1, max: 3 }),
-        permanent: fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, fc.constant(true)),
-      }),
-    ),
-  ),
-);
-
-function isFatal({ failures, maxAttempts, permanent }: RandomTask): boolean {
-  return failures >= maxAttempts || (permanent && failures > 0);
-}
-
-describe("any graph with any failures", () => {
-  test("ends in exactly one state, in order, with every row final", { timeout: 60_000 }, async () => {
+describe("any graph with any failures, conditions and maps", () => {
+  test("ends in exactly one state, in order, with every row as it must be", { timeout: 60_000 }, async () => {
     const fleet = await startFleet({ workers: 3 });
+    const ends = new Set<string>();
     let graphs = 0;
     await fc.assert(
-      fc.asyncProperty(randomDag, async (tasks) => {
+      fc.asyncProperty(randomGraph, async (graph) => {
         graphs += 1;
-        const completed = new Set<string>();
-        const tries = new Map<string, number>();
-        const early: string[] = [];
-        const step = (task: RandomTask) => async (_: unknown, ctx: { runId: string; taskId: string }) => {
-          const key = `${ctx.runId}/${ctx.taskId}`;
-          const attempt = (tries.get(key) ?? 0) + 1;
-          tries.set(key, attempt);
-          early.push(...task.after.filter((before) => !completed.has(`${ctx.runId}/t${before}`)).map(String));
-          await new Promise(setImmediate);
-          if (attempt <= task.failures) {
-            throw task.permanent ? new NonRetryableError("for good") : new Error("again");
-          }
-          completed.add(key);
-        };
-        const built = tasks.reduce(
-          (chain, task, index) =>
-            chain.step(
-              `t${index}`,
-              {
-                after: task.after.map((before) => `t${before}`),
-                maxAttempts: task.maxAttempts,
-                retry: { baseMs: 0 },
-              },
-              step(task),
-            ),
-          loose(`random${graphs}`),
-        );
+        const expected = foresee(graph);
+        const watch = new GraphWatch(graph);
+        const built = buildGraph(`random${graphs}`, graph, watch);
         const runs = await Promise.all([0, 1, 2].map((via) => fleet.submit(built, via)));
-        const ends = await Promise.all(runs.map((run) => run.ended));
-
-        const expected = tasks.some(isFatal) ? "failed" : "completed";
-        expect(ends.map((run) => run.status)).toEqual([expected, expected, expected]);
-        expect(early).toEqual([]);
-        for (const [key, count] of tries) {
-          const task = tasks[Number(key.split("/t")[1])] as RandomTask;
-          const most = isFatal(task) ? (task.permanent ? 1 : task.maxAttempts) : task.failures + 1;
-          expect(count).toBeLessThanOrEqual(most);
+        const ended = await Promise.all(runs.map((run) => run.ended));
+        expect(ended.map((run) => run.status)).toEqual(runs.map(() => expected.status));
+        expect(watch.broken).toEqual([]);
+        for (const { runId } of runs) {
+          const rows = await fleet.driver.query<{ name: string; status: string }>(
+            `select s.name, t.status from goalpost.tasks t
+             join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
+             where t.run_id = $1 and t.item = -1 and s.kind <> 'end'`,
+            [runId],
+          );
+          const statuses = Object.fromEntries(rows.map((row) => [row.name, row.status]));
+          expect(statuses).toMatchObject(expected.tasks);
         }
-        if (expected === "completed") {
-          expect(completed.size).toBe(tasks.length * 3);
-        }
-        expect(await fleet.countUnfinished()).toBe(0);
+        ends.add(expected.status);
       }),
       { numRuns: 40 },
     );
-    const stored = await fleet.driver.query<{ status: string }>("select distinct status from goalpost.runs");
-    expect(stored.map((row) => row.status).toSorted()).toEqual(["completed", "failed"]);
+    await assertInvariants(fleet.driver);
+    expect([...ends].toSorted()).toEqual(["completed", "failed"]);
   });
 });

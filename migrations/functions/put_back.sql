@@ -38,7 +38,8 @@ begin
     insert into goalpost.ready (lane, prio, key, rank, run_id, position, item)
     select goalpost.lane_of(r.lane, s.lane), r.prio, r.key, s.rank, b.run_id, b.position, b.item
     from back b
-    cross join lateral (select lane, prio, key from goalpost.runs where id = b.run_id offset 0) r
+    -- Locked: who adopts the run at this moment gives it another lane, and would not see this row in the old one.
+    cross join lateral (select lane, prio, key from goalpost.runs where id = b.run_id for share) r
     cross join lateral (
       select lane, rank from goalpost.steps
       where definition_id = b.definition_id and position = b.position offset 0) s

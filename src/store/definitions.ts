@@ -1,5 +1,6 @@
 import type { Queryable } from "../core/driver.ts";
 import { type Shape, shapeToRows } from "../core/shape.ts";
+import { read } from "./repeat.ts";
 
 const ENSURE = "select goalpost.ensure_definition($1, $2, $3, $4::json)::text as id";
 
@@ -8,7 +9,7 @@ export async function ensureDefinition(
   db: Queryable,
   definition: { name: string; hash: string; source: "static" | "dynamic"; shape: Shape },
 ): Promise<number> {
-  const [row] = await db.query<{ id: string }>(ENSURE, [
+  const [row] = await read<{ id: string }>(db, ENSURE, [
     definition.name,
     definition.hash,
     definition.source,

@@ -2,6 +2,7 @@ import type { Queryable } from "../core/driver.ts";
 import { type ErrorRecord, fromErrorRecord } from "../core/error-record.ts";
 import type { GoalpostError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
+import { read } from "./repeat.ts";
 
 /** What can happen to a run and its tasks. */
 export type RunEventType =
@@ -69,7 +70,7 @@ export async function readEvents(
   runId: string,
   { after, limit }: { after: number; limit: number },
 ): Promise<RunEvent[]> {
-  const rows = await db.query<EventRow>(READ, [runId, after, limit]);
+  const rows = await read<EventRow>(db, READ, [runId, after, limit]);
   return rows.map((row) => toEvent(runId, row));
 }
 
@@ -98,6 +99,6 @@ export async function lookAtTraced(
   db: Queryable,
   runId: string,
 ): Promise<{ traced: boolean; ended: boolean } | undefined> {
-  const [row] = await db.query<{ traced: boolean; ended: boolean }>(HAS_ENDED, [runId]);
+  const [row] = await read<{ traced: boolean; ended: boolean }>(db, HAS_ENDED, [runId]);
   return row;
 }

@@ -1,7 +1,7 @@
 import type { Queryable } from "../core/driver.ts";
 import type { Json } from "../core/json.ts";
 import { parse } from "./json-text.ts";
-import { repeatOnConflict } from "./repeat.ts";
+import { read, repeatOnConflict } from "./repeat.ts";
 
 /** A run that was started with an idempotency key. */
 export interface KeyedRun {
@@ -25,7 +25,7 @@ type Row = {
 
 /** The run that has the key, if there is one. */
 export async function findByKey(db: Queryable, workflow: string, key: string): Promise<KeyedRun | undefined> {
-  const [row] = await db.query<Row>(FIND, [workflow, key]);
+  const [row] = await read<Row>(db, FIND, [workflow, key]);
   return (
     row && {
       id: row.id,

@@ -1,6 +1,6 @@
 import type { Queryable } from "../core/driver.ts";
 import type { ErrorRecord } from "../core/error-record.ts";
-import { repeatOnConflict } from "./repeat.ts";
+import { read, repeatOnConflict } from "./repeat.ts";
 
 const CANCEL_RUN = "select goalpost.cancel_run($1::uuid, $2::json, $3::boolean) as cancelled";
 
@@ -20,7 +20,7 @@ const CHILDREN = "select id from goalpost.runs where parent_run_id = any($1::uui
 
 /** The runs that tasks of these runs started. */
 export async function listChildren(db: Queryable, ids: readonly string[]): Promise<string[]> {
-  const rows = await db.query<{ id: string }>(CHILDREN, [ids]);
+  const rows = await read<{ id: string }>(db, CHILDREN, [ids]);
   return rows.map((row) => row.id);
 }
 
@@ -51,7 +51,7 @@ export interface RunOwner {
 
 /** Who carries the run out; undefined if it is unknown. */
 export async function ownerOf(db: Queryable, id: string): Promise<RunOwner | undefined> {
-  const [row] = await db.query<RunOwner & Record<string, unknown>>(OWNER, [id]);
+  const [row] = await read<RunOwner & Record<string, unknown>>(db, OWNER, [id]);
   return row;
 }
 

@@ -1,5 +1,6 @@
 import type { Queryable } from "../core/driver.ts";
 import { type ErrorCode, GoalpostError } from "../core/errors.ts";
+import { read } from "./repeat.ts";
 import { isUuid, RUN_COLUMNS, type RunRow, type RunStatus, type RunSummary, toSummary } from "./runs.ts";
 
 /** In which order runs are listed. Equal times are in the order of the ids. */
@@ -52,7 +53,7 @@ function listStatement(column: string, beyond: string, direction: string): strin
 export async function listRuns(db: Queryable, filter: RunFilter): Promise<RunSummary[]> {
   const order = filter.orderBy ?? "createdAt desc";
   const [labels, label] = toLabels(filter.label);
-  const rows = await db.query<RunRow>(LIST_RUNS[order], [
+  const rows = await read<RunRow>(db, LIST_RUNS[order], [
     filter.status === undefined ? null : [filter.status].flat(),
     filter.workflow ?? null,
     labels && JSON.stringify(labels),
@@ -81,7 +82,7 @@ const PLACE = `select created_at::text as "createdAt", finished_at::text as "fin
 /** As text: a Date has no microseconds, and runs between would be listed twice. */
 async function placeOf(db: Queryable, id: string, order: RunOrder): Promise<string> {
   type Place = { createdAt: string; finishedAt: string | null };
-  const [row] = isUuid(id) ? await db.query<Place>(PLACE, [id]) : [];
+  const [row] = isUuid(id) ? await read<Place>(db, PLACE, [id]) : [];
   if (!row) {
     throw new GoalpostError(
       "RUN_NOT_FOUND",

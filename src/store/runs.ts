@@ -3,6 +3,7 @@ import type { ErrorRecord } from "../core/error-record.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import { parse } from "./json-text.ts";
+import { read } from "./repeat.ts";
 
 export type RunStatus = "queued" | "running" | "paused" | "completed" | "failed" | "cancelled";
 /** A run as it is stored, without its tasks. */
@@ -55,7 +56,7 @@ const GET_RUN = `select ${RUN_COLUMNS} from goalpost.runs r where r.id = $1::uui
 
 /** @throws RUN_NOT_FOUND */
 export async function getRun(db: Queryable, id: string): Promise<RunSummary> {
-  const [row] = isUuid(id) ? await db.query<RunRow>(GET_RUN, [id]) : [];
+  const [row] = isUuid(id) ? await read<RunRow>(db, GET_RUN, [id]) : [];
   if (!row) {
     throw new GoalpostError("RUN_NOT_FOUND", `there is no run "${id}" in this database`);
   }
@@ -67,7 +68,7 @@ const LAST_OF_GOAL = `select ${RUN_COLUMNS} from goalpost.runs r
 
 /** The latest run of a goal. */
 export async function lastRunOfGoal(db: Queryable, inputHash: string): Promise<RunSummary | undefined> {
-  const [row] = await db.query<RunRow>(LAST_OF_GOAL, [inputHash]);
+  const [row] = await read<RunRow>(db, LAST_OF_GOAL, [inputHash]);
   return row && toSummary(row);
 }
 

@@ -3,6 +3,7 @@ import type { ErrorRecord } from "../core/error-record.ts";
 import type { Json } from "../core/json.ts";
 import type { NodeKind, NodeSpec } from "../core/shape.ts";
 import { parse } from "./json-text.ts";
+import { read } from "./repeat.ts";
 
 export type TaskStatus =
   | "waiting"
@@ -80,9 +81,9 @@ export async function getTasks(
   runId: string,
   options: { outputs: boolean },
 ): Promise<TaskRecord[]> {
-  const tasks = await db.query<TaskRow>(GET_TASKS, [runId, options.outputs]);
-  const edges = await db.query<{ src: number; dst: number }>(GET_EDGES, [runId]);
-  const history = await db.query<HistoryRow>(GET_HISTORY, [runId]);
+  const tasks = await read<TaskRow>(db, GET_TASKS, [runId, options.outputs]);
+  const edges = await read<{ src: number; dst: number }>(db, GET_EDGES, [runId]);
+  const history = await read<HistoryRow>(db, GET_HISTORY, [runId]);
   const visible = new Map(
     tasks.filter((task) => isVisible(task.kind)).map((task) => [task.position, task.name]),
   );
@@ -142,13 +143,13 @@ const GET_PLAN = `select t.output::text from goalpost.tasks t
 
 /** Outputs of the completed tasks by id. */
 export async function getOutputs(db: Queryable, runId: string): Promise<Record<string, Json>> {
-  const rows = await db.query<{ name: string; output: string | null }>(GET_OUTPUTS, [runId]);
+  const rows = await read<{ name: string; output: string | null }>(db, GET_OUTPUTS, [runId]);
   return Object.fromEntries(rows.map((row) => [row.name, parse(row.output)]));
 }
 
 /** What the plan node of a planned run returned: its graph. Null if it has not been planned yet. */
 export async function getPlan(db: Queryable, runId: string): Promise<Json> {
-  const [row] = await db.query<{ output: string | null }>(GET_PLAN, [runId]);
+  const [row] = await read<{ output: string | null }>(db, GET_PLAN, [runId]);
   return parse(row?.output ?? null);
 }
 
@@ -187,7 +188,7 @@ export interface TaskCounts {
 
 /** How many tasks of a run are in which state. */
 export async function countTasks(db: Queryable, runId: string): Promise<TaskCounts> {
-  const [row] = await db.query<TaskCounts & Record<string, unknown>>(COUNT_TASKS, [runId]);
+  const [row] = await read<TaskCounts & Record<string, unknown>>(db, COUNT_TASKS, [runId]);
   return (
     row ?? {
       total: 0,
@@ -213,7 +214,7 @@ export interface TaskShare {
 
 /** How far each task of a run is. */
 export async function getShares(db: Queryable, runId: string): Promise<TaskShare[]> {
-  const rows = await db.query<{ name: string; spec: string; done: number }>(GET_SHARES, [runId]);
+  const rows = await read<{ name: string; spec: string; done: number }>(db, GET_SHARES, [runId]);
   return rows.map(({ name, spec, done }) => ({
     name,
     parent: (JSON.parse(spec) as NodeSpec).parent ?? null,

@@ -19,6 +19,8 @@ export interface SqlReport {
   readonly outcome: Outcome;
   readonly payload?: unknown;
   readonly delayMs?: number;
+  /** JSON text of what the run grows by. */
+  readonly shape?: string | null;
 }
 
 export interface SqlMark {
@@ -70,13 +72,13 @@ export class SqlWorker {
 
   async exchange(call: Call = {}): Promise<Reply> {
     this.#seq = call.seq ?? this.#seq + 1;
-    const reports = (call.reports ?? []).map(({ task, outcome, payload = null, delayMs = 0 }) =>
+    const reports = (call.reports ?? []).map(({ task, outcome, payload = null, delayMs = 0, shape = null }) =>
       encodeReport({
         task,
         outcome,
         payload: JSON.stringify(payload),
         number: delayMs,
-        shape: null,
+        shape,
         extras: true,
       }),
     );

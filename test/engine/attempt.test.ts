@@ -34,6 +34,7 @@ test("a try that was aborted before it began, while its definition was loaded, d
     logger: silentLogger,
     maxOutputBytes: 1000,
     mark: async () => null,
+    started: () => undefined,
   });
   expect(report).toBeUndefined();
   expect(begun).toBe(false);
