@@ -10,7 +10,7 @@ import type { Logger } from "./core/logger.ts";
 import { shapeToRows } from "./core/shape.ts";
 import type { StepMap } from "./core/step.ts";
 import { NO_USAGE } from "./core/usage.ts";
-import type { FinishedRun } from "./engine/protocol.ts";
+import type { FinishedRun, StartRow } from "./engine/protocol.ts";
 import type { Worker } from "./engine/worker.ts";
 import {
   checkGoalOptions,
@@ -80,46 +80,56 @@ export class GoalRuns {
     this.#o = options;
   }
 
-  async start(given: string | Goal, { decomposer, steps, options, graph }: GoalStart): Promise<GoalHandle> {
-    const goal = readGoal(given);
-    const limits = checkGoalOptions(options);
-    const code = this.#code(decomposer, steps, graph === null);
+  async start(given: string | Goal, start: GoalStart): Promise<GoalHandle> {
+    const { decomposer, steps, options, graph } = start;
     if (options.resume) {
-      const resumed = await this.#resume(goal, code);
+      const goal = readGoal(given);
+      checkGoalOptions(options);
+      const resumed = await this.#resume(goal, this.#code(decomposer, steps, graph === null));
       if (resumed) {
         return resumed;
       }
     }
     const runId = newId();
-    this.#o.registry.bind(runId, { goal: code });
+    const row = this.prepare(runId, given, start);
+    try {
+      await this.#o.worker.submit(row);
+    } catch (error) {
+      this.#o.registry.release(runId);
+      throw error;
+    }
+    return this.#handle(runId, null);
+  }
+
+  /** Makes a run and binds its code; it is not stored. @throws INVALID_INPUT */
+  prepare(runId: string, given: string | Goal, { decomposer, steps, options, graph }: GoalStart): StartRow {
+    const goal = readGoal(given);
+    const limits = checkGoalOptions(options);
+    const code = this.#code(decomposer, steps, graph === null);
     const input: StoredGoal = {
       goal: goal.text,
       ...(goal.context !== undefined && { context: goal.context }),
     };
     const settings: GoalSettings = { limits, graph };
     const shape = planShape({ timeoutMs: options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS });
-    try {
-      await this.#o.worker.submit({
-        id: runId,
-        definitionId: null,
-        workflow: GOAL_WORKFLOW,
-        source: "planned",
-        execution: "local",
-        lane: this.#o.lane,
-        priority: options.priority ?? 0,
-        owner: this.#o.workerId,
-        inputHash: hashGoal(goal),
-        deadlineMs: options.deadlineMs ?? null,
-        labels: options.labels ?? null,
-        input: inputToJson(input, "the goal is"),
-        settings: settings as unknown as Json,
-        shape: JSON.stringify(shapeToRows(shape)),
-      });
-    } catch (error) {
-      this.#o.registry.release(runId);
-      throw error;
-    }
-    return this.#handle(runId, null);
+    const row: StartRow = {
+      id: runId,
+      definitionId: null,
+      workflow: GOAL_WORKFLOW,
+      source: "planned",
+      execution: "local",
+      lane: this.#o.lane,
+      priority: options.priority ?? 0,
+      owner: this.#o.workerId,
+      inputHash: hashGoal(goal),
+      deadlineMs: options.deadlineMs ?? null,
+      labels: options.labels ?? null,
+      input: inputToJson(input, "the goal is"),
+      settings: settings as unknown as Json,
+      shape: JSON.stringify(shapeToRows(shape)),
+    };
+    this.#o.registry.bind(runId, { goal: code });
+    return row;
   }
 
   async startGraph(
@@ -240,13 +250,14 @@ export class GoalRuns {
     return {
       runId,
       resumed,
-      result: async (wait) => this.#toResult(await watch.waitFor(runId, wait)),
+      result: async (wait) => this.toResult(await watch.waitFor(runId, wait)),
       progress: () => runs.progress(runId),
       cancel: (reason) => runs.cancel(runId, { reason }),
     };
   }
 
-  async #toResult(finished: FinishedRun): Promise<GoalResult> {
+  /** @throws RunFailedError unless the run completed */
+  async toResult(finished: FinishedRun): Promise<GoalResult> {
     throwUnlessCompleted(finished);
     const { driver } = this.#o;
     const run = await getRun(driver, finished.id);

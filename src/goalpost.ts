@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { v7 as newId } from "uuid";
+import { childRuns } from "./child-runs.ts";
 import { CodeRegistry } from "./code-registry.ts";
 import type { App } from "./core/app.ts";
 import type { Clock } from "./core/clock.ts";
@@ -33,6 +34,7 @@ import {
   type RunResult,
   throwUnlessCompleted,
 } from "./run-result.ts";
+import { RunWaits } from "./run-waits.ts";
 import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
 import { migrate } from "./store/migrate.ts";
@@ -45,6 +47,8 @@ import { WorkflowRuns } from "./workflow-runs.ts";
 const DEFAULT_CONCURRENCY = 10;
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 const DEFAULT_GRACE_MS = 10_000;
+/** The notification that tasks were made ready; others name a run that was ended. */
+const WAKE = "wake";
 
 interface Parts {
   readonly driver: Driver;
@@ -82,10 +86,13 @@ export class Goalpost implements AsyncDisposable {
       findCode: (run, definition, node) => this.#registry.find(run, definition, node),
       about: { name: parts.name, host: hostname(), pid: process.pid, version: VERSION },
       onFinished: (run) => this.#finished(run),
+      children: childRuns(() => ({ goals: this.#goals, workflows: this.#workflows })),
     });
+    const wake = (): void => this.#worker.wake();
     this.runs = new Runs(parts.driver, this.#watch, {
       cancelled: (runId) => this.#abort(runId),
-      wake: () => this.#worker.wake(),
+      wake,
+      waits: new RunWaits({ ...parts, wake }),
       retry: (runId) => this.#retry(runId),
     });
     const starting = {
@@ -345,6 +352,10 @@ export class Goalpost implements AsyncDisposable {
     const { driver, clock, logger } = this.#parts;
     this.#unlisten = await driver.listen("goalpost", {
       onMessage: (runId) => {
+        if (runId === WAKE) {
+          this.#worker.wake();
+          return;
+        }
         this.#abort(runId);
         this.#watch.look();
       },

@@ -29,15 +29,19 @@ export type { Json, Stored } from "./core/json.ts";
 export { type LogFields, type Logger, silentLogger } from "./core/logger.ts";
 export type { RetryPolicy, StepPolicy } from "./core/retry.ts";
 export {
+  type ChildGoalOptions,
+  type ChildOptions,
   defineStep,
   defineSteps,
   type GoalInput,
   type GoalRun,
+  type KeyOptions,
   type Step,
   type StepContext,
   type StepDefinition,
   type StepFunction,
   type StepMap,
+  type WaitForOptions,
 } from "./core/step.ts";
 export type { Usage } from "./core/usage.ts";
 export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
@@ -50,6 +54,7 @@ export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./
 export { type RenderOptions, renderMermaid, renderTree } from "./plan/render.ts";
 export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
 export type { ComposedResult, GoalHandle, GoalResult, Progress, RunHandle, RunResult } from "./run-result.ts";
+export type { ApproveOptions, RejectOptions } from "./run-waits.ts";
 export type { WaitOptions } from "./run-watch.ts";
 export type { RunRecord, Runs } from "./runs.ts";
 export type { MigrationReport } from "./store/migrate.ts";
@@ -64,4 +69,5 @@ export type {
   TaskRecord,
   TaskStatus,
 } from "./store/runs.ts";
+export type { ApprovalRecord, WaitRecord } from "./store/waits.ts";
 export { type StepInput, type StepOptions, type WorkflowBuilder, workflow } from "./workflows/builder.ts";

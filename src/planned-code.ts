@@ -63,7 +63,8 @@ function stepCode(name: string, step: StepMap[string], node: DefinitionNode): Ta
     policy: resolvePolicy(node.spec, isStep(step) ? step : undefined),
     async execute(call) {
       const input = { ...call.inputs, run: call.run.input } as unknown as GoalInput;
-      const bound = bindRefs(node.spec.args ?? (isStep(step) ? {} : null), call.inputs);
+      const given = call.approvedArgs ?? node.spec.args ?? (isStep(step) ? {} : null);
+      const bound = bindRefs(given, call.inputs);
       const args = await parseArgs(name, step, bound);
       const ctx = makeContext(call, { input, args, goal: toGoal(call.run.input) });
       if (!isStep(step)) {

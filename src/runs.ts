@@ -4,6 +4,7 @@ import { GoalpostError } from "./core/errors.ts";
 import type { Json } from "./core/json.ts";
 import { check } from "./core/policy.ts";
 import type { Progress } from "./run-result.ts";
+import type { ApproveOptions, RejectOptions, RunWaits } from "./run-waits.ts";
 import type { RunWatch, WaitOptions } from "./run-watch.ts";
 import {
   cancelRun,
@@ -34,6 +35,7 @@ export interface RunHooks {
   readonly cancelled: (runId: string) => void;
   /** There may be something to carry out. */
   readonly wake: () => void;
+  readonly waits: RunWaits;
   /** The id of the new run; undefined if the old one cannot be retried. */
   readonly retry: (runId: string) => Promise<string | undefined>;
 }
@@ -136,6 +138,31 @@ export class Runs {
       await this.#refuse(id, "retried", "only a failed or cancelled run can be");
     }
     return newId ?? "";
+  }
+
+  /**
+   * Sends a signal to a run. It is kept until a task of the run waits for that name (`ctx.waitFor`), and given to one
+   * of them, the one that waits longest.
+   * @throws RUN_NOT_FOUND, INVALID_STATE if the run has ended, INVALID_INPUT
+   */
+  signal(id: string, name: string, payload: unknown = null): Promise<void> {
+    return this.#hooks.waits.signal(id, name, payload);
+  }
+
+  /**
+   * Lets a task go on that waits for approval.
+   * @throws RUN_NOT_FOUND, INVALID_INPUT, INVALID_STATE if it does not wait for approval or was decided already
+   */
+  approve(id: string, taskId: string, options: ApproveOptions): Promise<void> {
+    return this.#hooks.waits.approve(id, taskId, options);
+  }
+
+  /**
+   * Fails a task that waits for approval, with REJECTED; it is not tried again.
+   * @throws RUN_NOT_FOUND, INVALID_INPUT, INVALID_STATE if it does not wait for approval or was decided already
+   */
+  reject(id: string, taskId: string, options: RejectOptions): Promise<void> {
+    return this.#hooks.waits.reject(id, taskId, options);
   }
 
   /**

@@ -2,6 +2,7 @@ import type { CodeRegistry } from "./code-registry.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { AnyWorkflow } from "./core/workflow.ts";
+import type { StartRow } from "./engine/protocol.ts";
 import type { Worker } from "./engine/worker.ts";
 import { checkStartOptions, inputToJson, type StartOptions } from "./options.ts";
 import { ensureDefinition } from "./store/definitions.ts";
@@ -29,6 +30,22 @@ export class WorkflowRuns {
     input: unknown,
     options: StartOptions & { readonly runId: string },
   ): Promise<void> {
+    const { registry, worker } = this.#o;
+    const row = await this.prepare(workflow, input, options);
+    try {
+      await worker.submit(row);
+    } catch (error) {
+      registry.release(options.runId);
+      throw error;
+    }
+  }
+
+  /** Makes a run and binds its code; it is not stored. @throws INVALID_INPUT */
+  async prepare(
+    workflow: AnyWorkflow,
+    input: unknown,
+    options: StartOptions & { readonly runId: string },
+  ): Promise<StartRow> {
     checkStartOptions(options);
     if (workflow.steps.length === 0) {
       throw new GoalpostError(
@@ -38,29 +55,24 @@ export class WorkflowRuns {
     }
     const text = inputToJson(input, `the input of workflow "${workflow.name}" is`);
     const definitionId = await this.#define(workflow);
-    const { registry, worker, workerId, lane } = this.#o;
+    const { registry, workerId, lane } = this.#o;
     registry.bind(options.runId, { workflow });
-    try {
-      await worker.submit({
-        id: options.runId,
-        definitionId,
-        workflow: workflow.name,
-        source: "static",
-        execution: "local",
-        lane,
-        priority: options.priority ?? 0,
-        owner: workerId,
-        inputHash: null,
-        deadlineMs: options.deadlineMs ?? null,
-        labels: options.labels ?? null,
-        input: text,
-        settings: null,
-        shape: null,
-      });
-    } catch (error) {
-      registry.release(options.runId);
-      throw error;
-    }
+    return {
+      id: options.runId,
+      definitionId,
+      workflow: workflow.name,
+      source: "static",
+      execution: "local",
+      lane,
+      priority: options.priority ?? 0,
+      owner: workerId,
+      inputHash: null,
+      deadlineMs: options.deadlineMs ?? null,
+      labels: options.labels ?? null,
+      input: text,
+      settings: null,
+      shape: null,
+    };
   }
 
   #define(workflow: AnyWorkflow): Promise<number> {

@@ -13,6 +13,7 @@ begin
   end if;
   update goalpost.runs set owner = _worker, lane = _lane where id = _run;
   delete from goalpost.ready where lane = _old and run_id = _run;
+  perform goalpost.adopt_children(_run, _worker, _lane);
   perform goalpost.queue_ready(_run);
   return true;
 end $$;

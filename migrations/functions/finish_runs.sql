@@ -4,6 +4,7 @@ returns uuid[] language plpgsql as $$
 declare
   _at timestamptz := goalpost.now();
   _over uuid[];
+  _children uuid[];
 begin
   with ended as materialized (
     select g.run_id, array['running', 'paused'] as active, g.output
@@ -11,7 +12,11 @@ begin
   finished as (
     update goalpost.runs r set status = 'completed', finished_at = _at, output = e.output
     from ended e where r.id = e.run_id and r.status = any(e.active)
-    returning r.id)
-  select coalesce(array_agg(id), '{}') into _over from finished;
+    returning r.id, r.parent_run_id)
+  select coalesce(array_agg(id), '{}'), array_agg(id) filter (where parent_run_id is not null)
+  into _over, _children from finished;
+  if _children is not null then
+    perform goalpost.wake_parents(_children);
+  end if;
   return _over;
 end $$;

@@ -1,5 +1,6 @@
 -- What an exchange answers, as one JSON text; _handout is the seq of what it hands out, or null:
---   tasks   [[run, position, item, delivery, failures, definition, item input, checkpoints], …] claimed
+--   tasks   [[run, position, item, delivery, failures, definition, item input, checkpoints, waits], …] claimed;
+--           waits: see answers_of
 --   values  [[run, position, output], …] each dependency output once
 --   runs    [[run, input, settings if it plans, workflow, source], …] of the claimed tasks, once each
 --   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error, owned], …]
@@ -36,7 +37,8 @@ begin
     select
       (select json_agg(json_build_array(t.run_id, t.position, t.item, t.delivery, t.failures, t.definition_id, t.input,
           case when t.delivery > 1 then (select json_object_agg(p.key, p.value) from goalpost.checkpoints p
-            where p.run_id = t.run_id and p.position = t.position and p.item = t.item) end) order by t.ord)
+            where p.run_id = t.run_id and p.position = t.position and p.item = t.item) end,
+          case when t.delivery > 1 then goalpost.answers_of(t.run_id, t.position, t.item) end) order by t.ord)
         from task t),
       (select json_agg(json_build_array(n.run_id, n.position, d.output))
         from (select distinct run_id, position from need where reason <> 'gate') n

@@ -5,6 +5,7 @@
 --   retry:     payload is the error; the task is ready again after the delay
 --   failed:    payload is the error; the run fails with it
 --   released:  the task was not carried through (its worker stops, or lacks the code): ready again after the delay
+--   suspended: payload is what the task waits for: see suspend_tasks
 create or replace function goalpost.settle(
   _worker uuid, _reports json, _payloads json, _shapes json, out refused json, out over uuid[])
 language plpgsql as $$
@@ -15,6 +16,7 @@ declare
   _positions   int[];
   _definitions bigint[];
   _other       boolean;
+  _suspends    boolean;
   _grows       boolean;
   _grown       record;
 begin
@@ -22,7 +24,7 @@ begin
     select r.*, 'running' as was, _worker as worker from goalpost.read_reports(_reports, _payloads, _shapes) r),
   settled as (
     update goalpost.tasks t set
-      status = case when r.outcome in ('completed', 'failed') then r.outcome else 'ready' end,
+      status = case when r.outcome in ('completed', 'failed', 'suspended') then r.outcome else 'ready' end,
       output = case when r.outcome = 'completed' then r.payload end,
       error = case when r.outcome = 'failed' then r.payload end,
       failures = t.failures + case when r.outcome in ('retry', 'failed') then 1 else 0 end,
@@ -34,8 +36,9 @@ begin
   select array_agg(ord), array_agg(run_id) filter (where outcome = 'completed'),
     array_agg(position) filter (where outcome = 'completed'),
     array_agg(definition_id) filter (where outcome = 'completed'),
-    coalesce(bool_or(outcome <> 'completed'), false), coalesce(bool_or(grows), false)
-  into _settled, _runs, _positions, _definitions, _other, _grows from settled;
+    coalesce(bool_or(outcome not in ('completed', 'suspended')), false), coalesce(bool_or(outcome = 'suspended'), false),
+    coalesce(bool_or(grows), false)
+  into _settled, _runs, _positions, _definitions, _other, _suspends, _grows from settled;
 
   if _grows then
     for _grown in
@@ -51,6 +54,9 @@ begin
   over := goalpost.advance(_runs, _positions, _definitions);
   if _other then
     over := over || goalpost.settle_failures(_worker, _reports, _payloads, _settled);
+  end if;
+  if _suspends then
+    perform goalpost.suspend_tasks(_reports, _payloads, _settled);
   end if;
 
   if json_array_length(_reports) > coalesce(cardinality(_settled), 0) then

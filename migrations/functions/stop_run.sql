@@ -5,12 +5,13 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off s
 as $$
 declare
   _lane text;
+  _child boolean;
 begin
   perform 1 from goalpost.tasks t where t.run_id = _run
     and t.status in ('waiting', 'ready', 'running', 'suspended') order by t.position, t.item for update;
   update goalpost.runs set status = _status, error = _error, finished_at = goalpost.now()
   where id = _run and status in ('queued', 'running', 'paused')
-  returning case when execution = 'local' then lane end into _lane;
+  returning case when execution = 'local' then lane end, parent_run_id is not null into _lane, _child;
   if not found then
     return false;
   end if;
@@ -18,6 +19,9 @@ begin
   where run_id = _run and status in ('waiting', 'ready', 'running', 'suspended');
   -- Nobody else would ever take them out of the lane of an instance that is gone.
   delete from goalpost.ready where lane = _lane and run_id = _run;
+  if _child then
+    perform goalpost.wake_parents(array[_run]);
+  end if;
   -- Whoever carries out a task of it, or waits for it, should not have to find out by looking.
   perform pg_notify('goalpost', _run::text);
   return true;

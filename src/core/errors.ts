@@ -13,6 +13,7 @@ export type ErrorCode =
   | "OUTPUT_NOT_JSON"
   | "OUTPUT_TOO_LARGE"
   | "CANCELLED"
+  | "REJECTED"
   | "LEASE_LOST"
   | "POISON"
   | "DATABASE_BUSY"
@@ -69,6 +70,7 @@ const PERMANENT: ReadonlySet<ErrorCode> = new Set([
   "INVALID_STATE",
   "OUTPUT_NOT_JSON",
   "OUTPUT_TOO_LARGE",
+  "REJECTED",
 ]);
 
 /** The one error of this library: a stable {@link ErrorCode} and a sentence that says what to do. */

@@ -17,6 +17,8 @@ export interface StepPolicy {
   /** Milliseconds that one try may take. Default 30,000. */
   readonly timeoutMs?: number | undefined;
   readonly retry?: Partial<RetryPolicy> | undefined;
+  /** It is not carried out before `gp.runs.approve` says so. Default false. */
+  readonly approval?: boolean | undefined;
 }
 
 export const DEFAULT_RETRY: RetryPolicy = { baseMs: 1000, factor: 2, maxDelayMs: 300_000, jitter: true };

@@ -31,6 +31,8 @@ export interface NodeSpec {
   readonly depth?: number;
   readonly maxAttempts?: number;
   readonly timeoutMs?: number;
+  /** A person is asked before it is carried out. */
+  readonly approval?: boolean;
   readonly retry?: {
     readonly baseMs?: number;
     readonly factor?: number;

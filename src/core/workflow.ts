@@ -1,13 +1,13 @@
 import type { StepPolicy } from "./retry.ts";
 import type { Shape } from "./shape.ts";
-import type { StepContext } from "./step.ts";
 
 /** A step of a static workflow, types aside. */
 export interface WorkflowStep {
   readonly name: string;
   readonly after: readonly string[];
   readonly policy: StepPolicy;
-  readonly execute: (input: never, ctx: StepContext<never, null>) => unknown;
+  /** Called with the step's input and a StepContext. */
+  readonly execute: (input: never, ctx: never) => unknown;
 }
 
 /**

@@ -5,9 +5,11 @@ import { type Json, toJson } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
 import { retryDelayMs } from "../core/retry.ts";
 import { shapeToRows } from "../core/shape.ts";
+import type { ChildRuns } from "./children.ts";
 import type { TaskCall, TaskCode, TaskResult } from "./code.ts";
 import type { DefinitionNode } from "./definitions.ts";
 import type { ClaimedTask, Report, RunInfo } from "./protocol.ts";
+import { Waits } from "./waits.ts";
 
 export interface AttemptOptions {
   readonly task: ClaimedTask;
@@ -20,6 +22,7 @@ export interface AttemptOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maxOutputBytes: number;
+  readonly children: ChildRuns;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
 }
@@ -30,22 +33,41 @@ export interface AttemptOptions {
  * @returns undefined if the task is no longer this worker's
  */
 export async function carryOut(options: AttemptOptions): Promise<Report | undefined> {
-  const { abort, code } = options;
+  const { abort, code, task, node } = options;
   const { timeoutMs } = code.policy;
+  const waits = new Waits({ task, taskId: taskIdOf(node), children: options.children });
   let late: GoalpostError | undefined;
   const stopTimer = options.clock.timer(timeoutMs, () => {
     late = timedOut(options, timeoutMs);
     abort.abort(late);
   });
   try {
-    const result = await untilAborted(() => code.execute(makeCall(options)), abort.signal);
-    return complete(options, result);
+    const result = await untilAborted(() => execute(options, waits), abort.signal);
+    return waits.suspension ? suspended(options, waits) : complete(options, result);
   } catch (error) {
     const takenAway = abort.signal.aborted && abort.signal.reason !== late;
-    return takenAway ? undefined : fail(options, error);
+    if (takenAway) {
+      return undefined;
+    }
+    return waits.suspension ? suspended(options, waits) : fail(options, error);
   } finally {
     stopTimer();
+    waits.end();
+    if (waits.suspension) {
+      // What the function left under way beside the waits is begun again with it.
+      abort.abort(waits.suspension);
+    }
   }
+}
+
+async function execute(options: AttemptOptions, waits: Waits): Promise<TaskResult> {
+  const approved = options.code.policy.approval ? await waits.approval() : null;
+  return options.code.execute(makeCall(options, { waits, approved }));
+}
+
+/** Whatever the function made of its suspension: there is no answer yet that it could have gone on with. */
+function suspended({ task }: AttemptOptions, waits: Waits): Report {
+  return { task, outcome: "suspended", payload: waits.report(), delayMs: 0, shape: null };
 }
 
 function timedOut({ node }: AttemptOptions, timeoutMs: number): GoalpostError {
@@ -70,7 +92,7 @@ function untilAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T
   });
 }
 
-function makeCall(options: AttemptOptions): TaskCall {
+function makeCall(options: AttemptOptions, own: { waits: Waits; approved: Json }): TaskCall {
   const { task, run, node, inputs } = options;
   const { signal } = options.abort;
   return {
@@ -82,11 +104,14 @@ function makeCall(options: AttemptOptions): TaskCall {
     index: task.item < 0 ? undefined : task.item,
     itemInput: task.itemInput,
     log: options.logger,
-    once: makeOnce(options, signal),
+    approvedArgs: own.approved ?? undefined,
+    waits: own.waits,
+    once: makeOnce(options, own.waits),
   };
 }
 
-function makeOnce(options: AttemptOptions, signal: AbortSignal): TaskCall["once"] {
+function makeOnce(options: AttemptOptions, waits: Waits): TaskCall["once"] {
+  const { signal } = options.abort;
   const stored = new Map(
     Object.entries(options.task.checkpoints).map(([key, value]) => [key, JSON.stringify(value)]),
   );
@@ -104,7 +129,7 @@ function makeOnce(options: AttemptOptions, signal: AbortSignal): TaskCall["once"
     }
     return text;
   };
-  return async (key, fn) => {
+  const once: TaskCall["once"] = async (key, fn) => {
     signal.throwIfAborted();
     const known = stored.get(key);
     if (known !== undefined) {
@@ -121,6 +146,7 @@ function makeOnce(options: AttemptOptions, signal: AbortSignal): TaskCall["once"
       underWay.delete(key);
     }
   };
+  return (key, fn) => waits.keepBusy(() => once(key, fn));
 }
 
 function complete(options: AttemptOptions, result: TaskResult): Report {
@@ -167,6 +193,11 @@ function fail(options: AttemptOptions, error: unknown): Report {
 function delayAfter(error: unknown, otherwise: () => number): number {
   const asked = isGoalpostError(error) && error.name === RetryAfterError.name;
   return asked ? (error as RetryAfterError).retryAfterMs : otherwise();
+}
+
+/** The task that a node belongs to: planning is part of the task that is decomposed. */
+function taskIdOf({ kind, name, spec }: DefinitionNode): string {
+  return kind === "plan" ? (spec.parent ?? name) : name;
 }
 
 /** The step that does the work of a node. */

@@ -4,6 +4,7 @@ import type { ErrorRecord } from "../core/error-record.ts";
 import { GoalpostError, type GraphIssue } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { type AttemptOptions, carryOut } from "./attempt.ts";
+import type { ChildRuns } from "./children.ts";
 import type { FindCode } from "./code.ts";
 import { DefinitionCache } from "./definitions.ts";
 import { Exchange } from "./exchange.ts";
@@ -29,6 +30,7 @@ export interface WorkerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maxOutputBytes: number;
+  readonly children: ChildRuns;
   /** What the instance says of itself with every beat. */
   readonly about: {
     readonly name: string;
@@ -268,6 +270,7 @@ export class Worker {
       clock: this.#options.clock,
       logger: this.#options.logger,
       maxOutputBytes: this.#options.maxOutputBytes,
+      children: this.#options.children,
       mark: (key, value) => this.#exchange.mark(task, key, value),
     });
     this.#settle(report ?? released(task), seq);

@@ -104,6 +104,7 @@ class ShapeBuilder {
       ...(around !== undefined && { parent: around }),
       ...(spec.maxAttempts !== undefined && { maxAttempts: spec.maxAttempts }),
       ...(spec.timeoutMs !== undefined && { timeoutMs: spec.timeoutMs }),
+      ...(spec.approval && { approval: true }),
     };
   }
 

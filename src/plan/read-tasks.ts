@@ -25,6 +25,7 @@ const EXPECTED: Readonly<Record<string, (value: unknown) => string | undefined>>
   step: (value) => (typeof value === "string" ? undefined : "must be the name of a step"),
   subtasks: (value) => (Array.isArray(value) ? undefined : "must be an array of tasks"),
   decompose: (value) => (typeof value === "boolean" ? undefined : "must be true or false"),
+  approval: (value) => (typeof value === "boolean" ? undefined : "must be true or false"),
   maxAttempts: (value) =>
     Number.isInteger(value) && (value as number) >= 1 ? undefined : "must be a whole number ≥ 1",
   timeoutMs: (value) =>
@@ -73,6 +74,14 @@ export function readTasks(values: readonly unknown[], maxDepth: number): ReadTas
       if (problem || inner === undefined) {
         delete task[key];
       }
+    }
+    if (task.approval === true && Array.isArray(task.subtasks) && task.subtasks.length > 0) {
+      issues.push({
+        code: "INVALID_TASK",
+        message: `task "${id}" has subtasks and is not carried out itself; ask for approval of those of them that need it`,
+        taskId: id,
+        path: "approval",
+      });
     }
     if (Array.isArray(task.subtasks)) {
       task.subtasks = readAll(task.subtasks, depth + 1);
