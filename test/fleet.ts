@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
+import { childRuns } from "../src/child-runs.ts";
 import type { Driver } from "../src/core/driver.ts";
 import type { FinishedRun } from "../src/engine/protocol.ts";
 import { systemClock } from "../src/engine/system-clock.ts";
@@ -67,6 +68,9 @@ export class Fleet {
       maxOutputBytes: 1_000_000,
       about: { name: `worker ${index}`, host: "test", pid: process.pid, version: "0" },
       onFinished: (run) => this.#finished(run),
+      children: childRuns(() => {
+        throw new Error("runs of a fleet start no children");
+      }),
     });
     worker.start();
     return { id, worker };

@@ -27,7 +27,7 @@ begin
   if not found then
     return null;
   end if;
-  select w.state, w.by, w.answered_at into _wait from goalpost.waits w
+  select w.state, w.by as decider, w.answered_at into _wait from goalpost.waits w
   where w.run_id = _run and w.position = _found.position and w.item = -1 and w.key = '/approval';
   _open := _found.status = 'suspended' and _wait.state = 'waiting';
   if _open then
@@ -37,5 +37,5 @@ begin
     perform goalpost.wake_tasks(array[_run], array[_found.position], array[-1]);
     perform pg_notify('goalpost', 'wake');
   end if;
-  return json_build_array(coalesce(_open, false), _found.status, _wait.state, _wait.by, _wait.answered_at);
+  return json_build_array(coalesce(_open, false), _found.status, _wait.state, _wait.decider, _wait.answered_at);
 end $$;
