@@ -38,7 +38,7 @@ export async function carryOut(options: AttemptOptions): Promise<Report | undefi
   const waits = new Waits({ task, taskId: taskIdOf(node), children: options.children });
   let late: GoalpostError | undefined;
   const stopTimer = options.clock.timer(timeoutMs, () => {
-    late = timedOut(options, timeoutMs);
+    late = timedOut(options, timeoutMs, waits.isHeldUp);
     abort.abort(late);
   });
   try {
@@ -70,7 +70,7 @@ function suspended({ task }: AttemptOptions, waits: Waits): Report {
   return { task, outcome: "suspended", payload: waits.report(), delayMs: 0, shape: null };
 }
 
-function timedOut({ node }: AttemptOptions, timeoutMs: number): GoalpostError {
+function timedOut({ node }: AttemptOptions, timeoutMs: number, heldUp: boolean): GoalpostError {
   if (node.kind === "plan") {
     const message = `the decomposer did not return within ${timeoutMs} ms; raise planTimeoutMs`;
     return new GoalpostError("DECOMPOSER_FAILED", message, { retryable: false });
@@ -78,7 +78,8 @@ function timedOut({ node }: AttemptOptions, timeoutMs: number): GoalpostError {
   return new GoalpostError(
     "STEP_TIMEOUT",
     `step "${stepOf(node)}" of task "${node.name}" did not finish within ${timeoutMs} ms; ` +
-      "raise its timeoutMs, or let it stop early when ctx.signal aborts",
+      "raise its timeoutMs, or let it stop early when ctx.signal aborts" +
+      (heldUp ? ". It waits while a ctx.once is under way: a wait within ctx.once never ends" : ""),
   );
 }
 

@@ -84,14 +84,18 @@ export class AwaitedPromises {
       node.awaits -= 1;
       this.#constructorOf = undefined;
     }
+    // First, so that a race is known to be decided when its handler is called.
+    const race = this.#join(node.promise, done);
     const derived = this.#then(node.promise, done, failed);
-    node.followers.push({ derived: this.#watch(derived), race: this.#join(node.promise, done) });
+    node.followers.push({ derived: this.#watch(derived), race });
     this.#onAwaited();
     return derived;
   }
 
   #join(promise: Promise<unknown>, handler: Handler): Race {
-    const race = this.#races.get(handler) ?? { members: 0, decided: false };
+    const known = this.#races.get(handler);
+    // What is decided already is no race: compiled code awaits one promise after the other with one function.
+    const race = known && !known.decided ? known : { members: 0, decided: false };
     if (typeof handler === "function") {
       this.#races.set(handler, race);
     }

@@ -2,7 +2,6 @@ import { v5 as uuidOf } from "uuid";
 import { GoalpostError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import { checkName } from "../core/names.ts";
-import { check } from "../core/policy.ts";
 import type { GoalResult, RunResult } from "../core/results.ts";
 import type { ChildOptions, KeyOptions, WaitForOptions } from "../core/step.ts";
 import type { AnyWorkflow } from "../core/workflow.ts";
@@ -17,10 +16,8 @@ import {
   type StoredWait,
 } from "./protocol.ts";
 import { Suspension } from "./suspension.ts";
+import { checkKey, checkTime, refuseOther, requireKey } from "./wait-rules.ts";
 
-/** A hundred years, in milliseconds. */
-const MAX_WAIT_MS = 100 * 365.25 * 24 * 3_600_000;
-const MAX_KEY_LENGTH = 256;
 const APPROVAL_KEY = "/approval";
 
 /** What a step asks for when it waits. */
@@ -64,8 +61,8 @@ export interface WaitsOptions {
  */
 export class Waits {
   readonly #options: WaitsOptions;
-  readonly #awaited = new AwaitedPromises(() => this.#lookLater());
-  readonly #stored: ReadonlyMap<string, StoredWait>;
+  /** Made by the first wait: most steps never wait. */
+  #promises: AwaitedPromises | undefined;
   readonly #calls = new Map<string, Call>();
   /** Calls whose answers are there and not given yet. */
   #answered: Call[] = [];
@@ -78,12 +75,21 @@ export class Waits {
 
   constructor(options: WaitsOptions) {
     this.#options = options;
-    this.#stored = new Map(options.task.waits.map((wait) => [wait.key, wait]));
+  }
+
+  get #awaited(): AwaitedPromises {
+    this.#promises ??= new AwaitedPromises(() => this.#lookLater());
+    return this.#promises;
   }
 
   /** Set once the function is suspended, whatever it does then. */
   get suspension(): Suspension | undefined {
     return this.#suspension;
+  }
+
+  /** Whether it would be suspended but for something that must not be cut off. */
+  get isHeldUp(): boolean {
+    return this.#busy > 0 && [...this.#calls.values()].some((call) => call.open);
   }
 
   /** The function has ended: it waits for nothing any more. */
@@ -203,7 +209,7 @@ export class Waits {
       return Promise.reject(this.#suspension);
     }
     const known = this.#calls.get(key);
-    const stored = this.#stored.get(key);
+    const stored = this.#options.task.waits.find((wait) => wait.key === key);
     refuseOther(key, question, known?.question ?? stored);
     if (known) {
       return known.promise;
@@ -251,7 +257,7 @@ export class Waits {
       },
       (error: unknown) => {
         call.open = false;
-        call.reject(error);
+        this.#reject(call, error);
       },
     );
   }
@@ -269,7 +275,7 @@ export class Waits {
       try {
         next.resolve(await next.question.read(next.stored as StoredWait));
       } catch (error) {
-        next.reject(error);
+        this.#reject(next, error);
       }
       next.open = false;
     }
@@ -277,9 +283,15 @@ export class Waits {
     this.#lookLater();
   }
 
+  /** The function may look at it later, or never. */
+  #reject({ promise, reject }: Call, error: unknown): void {
+    this.#awaited.forgive(promise);
+    reject(error);
+  }
+
   /** A turn later, so that waits that are begun together are parked together. */
   #lookLater(): void {
-    if (!this.#looking && !this.#over && !this.#suspension) {
+    if (this.#calls.size > 0 && !this.#looking && !this.#over && !this.#suspension) {
       this.#looking = true;
       setImmediate(() => {
         this.#looking = false;
@@ -299,9 +311,8 @@ export class Waits {
     const awaited = open.filter((call) => call.awaited);
     if (awaited.length > 0) {
       this.#suspension = new Suspension(this.#options.taskId, awaited.map(describe));
-      for (const { promise, reject } of open) {
-        this.#awaited.forgive(promise);
-        reject(this.#suspension);
+      for (const call of open) {
+        this.#reject(call, this.#suspension);
       }
     }
   }
@@ -322,61 +333,4 @@ function childOf({ child }: StoredWait): FinishedRun {
     });
   }
   return child;
-}
-
-function checkTime(ms: unknown, what: string): void {
-  check(ms, { what, least: 0 });
-  if (typeof ms === "number" && ms > MAX_WAIT_MS) {
-    throw new GoalpostError(
-      "INVALID_INPUT",
-      `${what} is ${ms}; it must be at most ${MAX_WAIT_MS}, 100 years`,
-    );
-  }
-}
-
-function requireKey(options: ChildOptions | undefined, call: string): string | GoalpostError {
-  return (
-    options?.key ??
-    new GoalpostError(
-      "INVALID_INPUT",
-      `${call} needs a key that tells this child from others of the task, the same every time the step is called`,
-    )
-  );
-}
-
-function checkKey(key: unknown): void {
-  const fits =
-    typeof key === "string" &&
-    key.length > 0 &&
-    key.length <= MAX_KEY_LENGTH &&
-    !key.startsWith("/") &&
-    !key.includes("\u0000") &&
-    isWellFormed(key);
-  if (!fits) {
-    throw new GoalpostError(
-      "INVALID_INPUT",
-      `the key of a wait is ${JSON.stringify(key) ?? String(key)}; it must be a text of 1 to ${MAX_KEY_LENGTH} ` +
-        "characters that does not begin with / and has no zero or half characters",
-    );
-  }
-}
-
-function isWellFormed(text: string): boolean {
-  return !/[\ud800-\udfff]/u.test(text);
-}
-
-function refuseOther(
-  key: string,
-  asked: Pick<StoredWait, "kind" | "name">,
-  known: Pick<StoredWait, "kind" | "name"> | undefined,
-): void {
-  if (known && (known.kind !== asked.kind || known.name !== asked.name)) {
-    const say = ({ kind, name }: Pick<StoredWait, "kind" | "name">): string =>
-      name === null ? kind : `${kind} "${name}"`;
-    throw new GoalpostError(
-      "INVALID_STATE",
-      `wait ${key} of this task is a ${say(known)} and cannot be a ${say(asked)} now. A step must wait for the same ` +
-        "things every time it is called: give waits that come and go keys of their own.",
-    );
-  }
 }

@@ -85,6 +85,26 @@ describeOnEachBackend("child runs", (backend) => {
     expect(await childrenOf(handle.runId)).toHaveLength(1);
   });
 
+  test("a child that fails before its parent looks at it harms nobody", async () => {
+    const t = await backend.client();
+    const w = parent("looks_later", async (ctx) => {
+      const child = ctx.execute(failing, null, { key: "f" });
+      await ctx.sleep(1000);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return child.catch((error: RunFailedError) => {
+        if (error.code !== "RUN_FAILED") {
+          throw error;
+        }
+        return "seen";
+      });
+    });
+    const handle = await t.gp.start(w, null);
+    await t.settle();
+    t.clock.advance(1000);
+    await t.settle();
+    expect((await handle.result()).output).toEqual({ s: "seen" });
+  });
+
   test("a cancelled child wakes its parent", async () => {
     const t = await backend.client();
     const sleeper = workflow("sleeper").step("z", (_, ctx) => ctx.sleep(1e9));

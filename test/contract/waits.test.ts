@@ -369,6 +369,30 @@ describeOnEachBackend("several waits at once", (backend) => {
     expect((await handle.result()).output).toEqual({ s: 1 });
   });
 
+  test("a wait within ctx.once times out, and the message says why", async () => {
+    const t = await backend.client();
+    const begun = defer();
+    const w = one(
+      "within_once",
+      (ctx) =>
+        ctx.once("k", async () => {
+          begun.resolve();
+          await ctx.sleep(10);
+        }),
+      { timeoutMs: 1000, maxAttempts: 1 },
+    );
+    const handle = await t.gp.start(w, null);
+    const ticking = t.tick();
+    await begun.promise;
+    t.clock.advance(1000);
+    await ticking;
+    const error = await rejection<RunFailedError>(handle.result());
+    expect(error.cause).toMatchObject({
+      code: "STEP_TIMEOUT",
+      message: expect.stringContaining("within ctx.once"),
+    });
+  });
+
   test("a key used for another kind of wait fails the step at once", async () => {
     const t = await backend.client();
     let calls = 0;
