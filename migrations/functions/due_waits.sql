@@ -14,9 +14,10 @@ begin
 
   with due as materialized (
     select w.run_id, w.position, w.item, w.key, w.kind, 'waiting' as was,
-      goalpost.next_answer(w.run_id, w.position, w.item) - 1 + row_number() over (
+      n.first - 1 + row_number() over (
         partition by w.run_id, w.position, w.item order by coalesce(c.finished_at, w.due_at), w.key)::int as no
     from (select distinct run_id, position, item from goalpost.read_handout(_runs, _positions, _items, null)) k
+    cross join lateral (select goalpost.next_answer(k.run_id, k.position, k.item) as first offset 0) n
     cross join lateral (
       select * from goalpost.waits
       where run_id = k.run_id and position = k.position and item = k.item and state = 'waiting' offset 0) w
