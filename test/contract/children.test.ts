@@ -149,7 +149,7 @@ describeOnEachBackend("child runs", (backend) => {
     expect(await childrenOf(handle.runId)).toHaveLength(1);
   });
 
-  test("300 children of one step run on one slot each once, and are returned in order", async () => {
+  test("300 children of one step run once each, and are returned in order", async () => {
     const t = await backend.client({ workers: { concurrency: 10 } });
     const w = parent("fan_out", (ctx) =>
       Promise.all(
