@@ -124,6 +124,10 @@ export class Attendance implements Connection {
   }
 
   #heard(message: string): void {
+    if (message === WAKE.trim()) {
+      this.#each((worker) => worker.wakeAndBeat());
+      return;
+    }
     if (!message.startsWith(WAKE)) {
       this.#o.onEnded(message);
       return;

@@ -10,7 +10,7 @@ import type { Logger } from "./core/logger.ts";
 import { shapeToRows } from "./core/shape.ts";
 import type { StepMap } from "./core/step.ts";
 import { NO_USAGE } from "./core/usage.ts";
-import type { FinishedRun } from "./engine/protocol.ts";
+import type { FinishedRun, StartRow } from "./engine/protocol.ts";
 import type { Worker } from "./engine/worker.ts";
 import {
   checkGoalOptions,
@@ -77,42 +77,55 @@ export class GoalRuns {
     this.#o = options;
   }
 
-  async start(given: string | Goal, { decomposer, steps, options, graph }: GoalStart): Promise<GoalHandle> {
-    const goal = readGoal(given);
-    const limits = checkGoalOptions(options);
-    const code = this.#code(decomposer, steps, graph === null);
+  async start(given: string | Goal, start: GoalStart): Promise<GoalHandle> {
+    const { decomposer, steps, options, graph } = start;
     if (options.resume) {
-      const resumed = await this.#resume(goal, code);
+      const goal = readGoal(given);
+      checkGoalOptions(options);
+      const resumed = await this.#resume(goal, this.#code(decomposer, steps, graph === null));
       if (resumed) {
         return resumed;
       }
     }
     const runId = newId();
+    const row = await this.#row(runId, given, start);
+    const started = await this.#o.starter.start(row, { goal: this.#code(decomposer, steps, graph === null) });
+    return this.#handle(started.runId, { attached: started.attached, resumed: null });
+  }
+
+  /** Makes a run and binds its code; it is not stored. @throws INVALID_INPUT */
+  async prepare(runId: string, given: string | Goal, start: GoalStart): Promise<StartRow> {
+    const row = await this.#row(runId, given, start);
+    const { decomposer, steps, graph } = start;
+    this.#o.registry.bind(runId, { goal: this.#code(decomposer, steps, graph === null) }, row);
+    return row;
+  }
+
+  async #row(runId: string, given: string | Goal, start: GoalStart): Promise<StartRow> {
+    const { decomposer, steps, options, graph } = start;
+    const goal = readGoal(given);
+    const limits = checkGoalOptions(options);
+    this.#code(decomposer, steps, graph === null);
     const input: StoredGoal = {
       goal: goal.text,
       ...(goal.context !== undefined && { context: goal.context }),
     };
     const settings: GoalSettings = { limits, graph };
     const shape = planShape({ timeoutMs: options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS });
-    const place = await this.#o.places.of(options, shape);
-    const started = await this.#o.starter.start(
-      {
-        ...toStartFields(options),
-        ...place,
-        id: runId,
-        definitionId: null,
-        workflow: GOAL_WORKFLOW,
-        source: "planned",
-        owner: this.#o.workerId,
-        inputHash: hashGoal(goal),
-        input: inputToJson(input, "the goal is"),
-        settings: settings as unknown as Json,
-        shape: JSON.stringify(shapeToRows(shape)),
-        traced: options.events ?? true,
-      },
-      { goal: code },
-    );
-    return this.#handle(started.runId, { attached: started.attached, resumed: null });
+    return {
+      ...toStartFields(options),
+      ...(await this.#o.places.of(options, shape)),
+      id: runId,
+      definitionId: null,
+      workflow: GOAL_WORKFLOW,
+      source: "planned",
+      owner: this.#o.workerId,
+      inputHash: hashGoal(goal),
+      input: inputToJson(input, "the goal is"),
+      settings: settings as unknown as Json,
+      shape: JSON.stringify(shapeToRows(shape)),
+      traced: options.events ?? true,
+    };
   }
 
   async startGraph(
@@ -215,14 +228,15 @@ export class GoalRuns {
     return {
       runId,
       ...how,
-      result: async (wait) => this.#toResult(await watch.waitFor(runId, wait)),
+      result: async (wait) => this.toResult(await watch.waitFor(runId, wait)),
       progress: () => runs.progress(runId),
       events: (from) => runs.events(runId, from),
       cancel: (reason) => runs.cancel(runId, { reason }),
     };
   }
 
-  async #toResult(finished: FinishedRun): Promise<GoalResult> {
+  /** @throws RunFailedError unless the run completed */
+  async toResult(finished: FinishedRun): Promise<GoalResult> {
     throwUnlessCompleted(finished);
     const { driver } = this.#o;
     const run = await getRun(driver, finished.id);

@@ -1,6 +1,7 @@
 import { v7 as newId } from "uuid";
 import { Attendance, takeAllForLost } from "./attendance.ts";
 import { cancelOnAbort } from "./cancel-on-abort.ts";
+import { childRuns } from "./child-runs.ts";
 import { CodeRegistry } from "./code-registry.ts";
 import type { App } from "./core/app.ts";
 import type { Clock } from "./core/clock.ts";
@@ -40,6 +41,7 @@ import {
   throwUnlessCompleted,
 } from "./run-result.ts";
 import { RunStarter, type StartedRun } from "./run-starter.ts";
+import { RunWaits } from "./run-waits.ts";
 import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
 import { migrate } from "./store/migrate.ts";
@@ -113,7 +115,9 @@ export class Goalpost implements AsyncDisposable {
       registry: this.#registry,
       attendance: this.#attendance,
       onFinished: (run) => this.#finished(run),
+      children: childRuns(() => ({ goals: this.#goals, workflows: this.#workflows })),
     });
+    const wake = (): void => this.#workers.wake();
     this.#worker = this.#workers.make({
       ...opened,
       id: this.#workerId,
@@ -122,7 +126,8 @@ export class Goalpost implements AsyncDisposable {
     });
     this.runs = new Runs(parts, this.#watch, {
       cancelled: (runId) => this.#abort(runId),
-      wake: () => this.#worker.wake(),
+      wake,
+      waits: new RunWaits({ ...parts, wake }),
       retry: (runId, resetAll) => this.#retry(runId, resetAll),
     });
     const starting = {

@@ -29,15 +29,19 @@ export type { Json, Stored } from "./core/json.ts";
 export { type LogFields, type Logger, silentLogger } from "./core/logger.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
 export {
+  type ChildGoalOptions,
+  type ChildOptions,
   defineStep,
   defineSteps,
   type GoalInput,
   type GoalRun,
+  type KeyOptions,
   type Step,
   type StepContext,
   type StepDefinition,
   type StepFunction,
   type StepMap,
+  type WaitForOptions,
 } from "./core/step.ts";
 export type { Usage } from "./core/usage.ts";
 export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
@@ -55,6 +59,7 @@ export { type RenderOptions, renderMermaid, renderTree } from "./plan/render.ts"
 export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
 export type { EventsOptions } from "./run-events.ts";
 export type { ComposedResult, GoalHandle, GoalResult, Progress, RunHandle, RunResult } from "./run-result.ts";
+export type { ApproveOptions, RejectOptions } from "./run-waits.ts";
 export type { WaitOptions } from "./run-watch.ts";
 export type { CancelOptions, PruneOptions, RetryOptions, RunRecord, Runs } from "./runs.ts";
 export type { RunEvent, RunEventType } from "./store/events.ts";
@@ -67,5 +72,6 @@ export type { PruneReport } from "./store/prune.ts";
 export type { RunFilter, RunOrder } from "./store/run-list.ts";
 export type { RunStatus, RunSummary } from "./store/runs.ts";
 export type { AttemptRecord, TaskRecord, TaskStatus } from "./store/task-rows.ts";
+export type { ApprovalRecord, WaitRecord } from "./store/waits.ts";
 export type { Worker, WorkerOptions } from "./workers.ts";
 export { type StepInput, type StepOptions, type WorkflowBuilder, workflow } from "./workflows/builder.ts";

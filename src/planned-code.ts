@@ -66,7 +66,8 @@ function stepCode(name: string, step: StepMap[string], node: DefinitionNode): Ta
       const { over } = node.spec;
       const inputs = over === undefined ? call.inputs : { ...call.inputs, [over]: call.itemInput };
       const input = { ...inputs, run: call.run.input } as unknown as GoalInput;
-      const bound = bindRefs(node.spec.args ?? (isStep(step) ? {} : null), inputs);
+      const given = call.approvedArgs ?? node.spec.args ?? (isStep(step) ? {} : null);
+      const bound = bindRefs(given, inputs);
       const args = await parseArgs(name, step, bound);
       const ctx = makeContext(call, { input, args, goal: toGoal(call.run.input) });
       if (!isStep(step)) {

@@ -1,36 +1,14 @@
-import { fromErrorRecord } from "./core/error-record.ts";
+import { type ErrorRecord, fromErrorRecord } from "./core/error-record.ts";
 import { GoalpostError, RunFailedError } from "./core/errors.ts";
-import type { Goal, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
-import type { Json } from "./core/json.ts";
-import type { Usage } from "./core/usage.ts";
+import type { TaskSpec } from "./core/goal.ts";
+import type { GoalResult } from "./core/results.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { EventsOptions } from "./run-events.ts";
 import type { WaitOptions } from "./run-watch.ts";
 import type { RunEvent } from "./store/events.ts";
 import type { RunSummary } from "./store/runs.ts";
 
-/** What a finished run of a workflow returns. */
-export interface RunResult<Output> {
-  readonly runId: string;
-  /** The outputs of the leaves by name. */
-  readonly output: Output;
-  readonly usage: Usage;
-}
-
-/** What a finished run of a goal returns. */
-export interface GoalResult {
-  readonly runId: string;
-  readonly status: "completed";
-  readonly goal: Goal;
-  /** The graph as it was planned. */
-  readonly graph: ValidTaskGraph;
-  /** The output of every task by id. */
-  readonly outputs: Readonly<Record<string, Json>>;
-  /** The outputs of the leaves by id. */
-  readonly output: Readonly<Record<string, Json>>;
-  readonly usage: Usage;
-  readonly durationMs: number;
-}
+export type { GoalResult, RunResult } from "./core/results.ts";
 
 /** How one of several goals ended. */
 export type ComposedResult = GoalResult | { readonly status: "failed"; readonly error: GoalpostError };
@@ -82,8 +60,13 @@ export function throwUnlessCompleted(run: FinishedRun): void {
   if (run.status === "completed") {
     return;
   }
-  const record = run.error ?? { code: "CANCELLED" as const, message: "the run was cancelled" };
+  const record = failureOf(run);
   throw new RunFailedError(run.id, record.task ?? null, fromErrorRecord(record));
+}
+
+/** Why a run did not complete. */
+export function failureOf(run: FinishedRun): ErrorRecord {
+  return run.error ?? { code: "CANCELLED", message: "the run was cancelled" };
 }
 
 /** What a decomposer, a plan node or a caller gave as tasks. */

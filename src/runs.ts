@@ -8,6 +8,7 @@ import { getProgress } from "./progress.ts";
 import { type EventsOptions, runEvents } from "./run-events.ts";
 import { checkRunFilter } from "./run-filter.ts";
 import type { Progress } from "./run-result.ts";
+import type { ApproveOptions, RejectOptions, RunWaits } from "./run-waits.ts";
 import { checkWait, type RunWatch, type WaitOptions } from "./run-watch.ts";
 import type { RunEvent } from "./store/events.ts";
 import { type PruneReport, prune } from "./store/prune.ts";
@@ -61,6 +62,7 @@ export interface RunHooks {
   readonly cancelled: (runId: string) => void;
   /** There may be something to carry out. */
   readonly wake: () => void;
+  readonly waits: RunWaits;
   /** The id of the run that retries it; undefined if it cannot be retried. */
   readonly retry: (runId: string, resetAll: boolean) => Promise<string | undefined>;
 }
@@ -171,6 +173,31 @@ export class Runs {
     check(olderThanMs ?? Number.NaN, { what: "olderThanMs", least: 0 });
     check(batch, { what: "batch", least: 1, most: MAX_BATCH, whole: true });
     return prune(this.#driver, { olderThanMs, batch, dryRun });
+  }
+
+  /**
+   * Sends a signal to a run. It is kept until a task of the run waits for that name (`ctx.waitFor`), and given to one
+   * of them, the one that waits longest.
+   * @throws RUN_NOT_FOUND, INVALID_STATE if the run has ended, INVALID_INPUT
+   */
+  signal(id: string, name: string, payload: unknown = null): Promise<void> {
+    return this.#hooks.waits.signal(id, name, payload);
+  }
+
+  /**
+   * Lets a task go on that waits for approval.
+   * @throws RUN_NOT_FOUND, INVALID_INPUT, INVALID_STATE if it does not wait for approval or was decided already
+   */
+  approve(id: string, taskId: string, options: ApproveOptions): Promise<void> {
+    return this.#hooks.waits.approve(id, taskId, options);
+  }
+
+  /**
+   * Fails a task that waits for approval, with REJECTED; it is not tried again.
+   * @throws RUN_NOT_FOUND, INVALID_INPUT, INVALID_STATE if it does not wait for approval or was decided already
+   */
+  reject(id: string, taskId: string, options: RejectOptions): Promise<void> {
+    return this.#hooks.waits.reject(id, taskId, options);
   }
 
   /**

@@ -8,6 +8,7 @@ import { GoalpostError } from "./core/errors.ts";
 import { checkNames, DEFAULT_QUEUE } from "./core/lanes.ts";
 import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
+import type { ChildRuns } from "./engine/children.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import { Worker as EngineWorker, type WorkerOptions as EngineWorkerOptions } from "./engine/worker.ts";
 import { VERSION } from "./environment.ts";
@@ -50,6 +51,7 @@ export interface WorkersParts {
   readonly maxOutputBytes: number;
   readonly registry: CodeRegistry;
   readonly attendance: Attendance;
+  readonly children: ChildRuns;
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
@@ -113,6 +115,13 @@ export class Workers {
     if (this.#all.has(worker) && !this.#closed) {
       attendance.add(worker);
       worker.start();
+    }
+  }
+
+  /** There may be something to carry out. */
+  wake(): void {
+    for (const worker of this.#all) {
+      worker.wake();
     }
   }
 

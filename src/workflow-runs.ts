@@ -1,6 +1,8 @@
+import type { CodeRegistry } from "./code-registry.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { AnyWorkflow } from "./core/workflow.ts";
+import type { StartRow } from "./engine/protocol.ts";
 import { checkStartOptions, hashInput, inputToJson, type StartOptions, toStartFields } from "./options.ts";
 import type { RunPlaces } from "./run-place.ts";
 import type { RunStarter, StartedRun } from "./run-starter.ts";
@@ -8,6 +10,7 @@ import { ensureDefinition } from "./store/definitions.ts";
 
 export interface WorkflowRunsOptions {
   readonly driver: Driver;
+  readonly registry: CodeRegistry;
   readonly starter: RunStarter;
   readonly workerId: string;
   readonly places: RunPlaces;
@@ -33,6 +36,25 @@ export class WorkflowRuns {
     input: unknown,
     options: StartOptions & { readonly runId: string },
   ): Promise<StartedRun> {
+    return this.#o.starter.start(await this.#row(workflow, input, options), { workflow });
+  }
+
+  /** Makes a run and binds its code; it is not stored. @throws INVALID_INPUT */
+  async prepare(
+    workflow: AnyWorkflow,
+    input: unknown,
+    options: StartOptions & { readonly runId: string },
+  ): Promise<StartRow> {
+    const row = await this.#row(workflow, input, options);
+    this.#o.registry.bind(row.id, { workflow }, row);
+    return row;
+  }
+
+  async #row(
+    workflow: AnyWorkflow,
+    input: unknown,
+    options: StartOptions & { readonly runId: string },
+  ): Promise<StartRow> {
     checkStartOptions(options);
     if (workflow.steps.length === 0) {
       throw new GoalpostError(
@@ -49,26 +71,23 @@ export class WorkflowRuns {
       );
     }
     const definitionId = await this.#define(workflow);
-    const { starter, workerId, places } = this.#o;
+    const { workerId, places } = this.#o;
     const place = await places.of(options, workflow.shape);
-    return starter.start(
-      {
-        ...toStartFields(options),
-        ...place,
-        id: options.runId,
-        definitionId,
-        workflow: workflow.name,
-        source: "static",
-        owner: workerId,
-        inputHash: options.idempotencyKey === undefined ? null : hashInput(text),
-        input: text,
-        settings: null,
-        shape: null,
-        traced: options.events ?? false,
-        mapsInput: overInput !== undefined,
-      },
-      { workflow },
-    );
+    return {
+      ...toStartFields(options),
+      ...place,
+      id: options.runId,
+      definitionId,
+      workflow: workflow.name,
+      source: "static",
+      owner: workerId,
+      inputHash: options.idempotencyKey === undefined ? null : hashInput(text),
+      input: text,
+      settings: null,
+      shape: null,
+      traced: options.events ?? false,
+      mapsInput: overInput !== undefined,
+    };
   }
 
   #define(workflow: AnyWorkflow): Promise<number> {

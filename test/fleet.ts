@@ -11,6 +11,7 @@ import { putBack } from "../src/store/instances.ts";
 import { migrate } from "../src/store/migrate.ts";
 import { createPgDriver } from "../src/store/pg-driver.ts";
 import { createDatabase } from "./contract/backends.ts";
+import { noChildren } from "./no-children.ts";
 
 const LANE = "fleet";
 
@@ -67,6 +68,7 @@ export class Fleet {
       maxOutputBytes: 1_000_000,
       about: { name: `worker ${index}`, host: "test", pid: process.pid, version: "0" },
       onFinished: (run) => this.#finished(run),
+      children: noChildren,
     });
     worker.start();
     return { id, worker };

@@ -23,6 +23,7 @@ begin
   update goalpost.runs set owner = _worker, first_owner = coalesce(first_owner, owner), lane = _lane where id = _run;
   delete from goalpost.ready where ctid = any(array(
     select q.ctid from goalpost.ready q where q.lane = _old and q.run_id = _run for update skip locked));
+  perform goalpost.adopt_children(_run, _worker, _lane);
   perform goalpost.requeue(_run);
   return true;
 end $$;

@@ -37,6 +37,16 @@ begin
   join goalpost.tasks t on t.run_id = _new and t.position = c.position and t.item = c.item and t.status <> 'completed'
   where c.run_id = _old;
 
+  -- What a task was told before, it is told again; decisions of people and children that completed included.
+  insert into goalpost.waits (run_id, position, item, key, kind, name, state, awaited, answer_no, due_at, child_run_id,
+    answer, by, note, created_at, answered_at)
+  select _new, w.position, w.item, w.key, w.kind, w.name, w.state, w.awaited, w.answer_no, w.due_at, w.child_run_id,
+    w.answer, w.by, w.note, w.created_at, w.answered_at
+  from goalpost.waits w
+  join goalpost.tasks t on t.run_id = _new and t.position = w.position and t.item = w.item and t.status <> 'completed'
+  where w.run_id = _old and w.state in ('answered', 'approved') and (w.kind <> 'child' or exists (
+    select 1 from goalpost.runs r where r.id = w.child_run_id and r.status = 'completed'));
+
   with item as materialized (
     select t.run_id, t.position, t.item, row_number() over (partition by t.position order by t.item) as place
     from goalpost.tasks t where t.run_id = _new and t.item >= 0 and t.status = 'waiting')

@@ -9,6 +9,8 @@ declare
 begin
   delete from goalpost.events where run_id = any(_runs);
   delete from goalpost.event_counters where run_id = any(_runs);
+  delete from goalpost.waits where run_id = any(_runs);
+  delete from goalpost.signals where run_id = any(_runs);
   delete from goalpost.checkpoints where run_id = any(_runs);
   delete from goalpost.attempts where run_id = any(_runs);
   delete from goalpost.tasks where run_id = any(_runs);

@@ -1,10 +1,11 @@
 -- Moves what is due out of lane '@': delayed tasks to their lane, delayed runs to their start, run deadlines to their
--- end. At most 500 a call. Returns the runs that are over by that.
+-- end, waits to their answer. At most 500 a call. Returns the runs that are over by that.
 create or replace function goalpost.move_due() returns uuid[] language plpgsql as $$
 declare
   _timers goalpost.ready[];
   _timer  goalpost.ready;
   _limited uuid[];
+  _wait    record;
   _over   uuid[];
 begin
   with due as (
@@ -29,10 +30,15 @@ begin
     (select array_agg(distinct t.run_id) from task t where t.limited)
   into _timers, _limited;
   perform goalpost.admit(l.id) from (select id from unnest(_limited) r(id) order by 1) l;
+  select array_agg(t.run_id) as runs, array_agg(t.position) as positions, array_agg(t.item) as items into _wait
+  from unnest(_timers) t where t.to_lane = '!wait';
+  if _wait.runs is not null then
+    perform goalpost.due_waits(_wait.runs, _wait.positions, _wait.items);
+  end if;
   foreach _timer in array coalesce(_timers, '{}') loop
     if _timer.to_lane = '!start' then
       _over := _over || goalpost.launch(_timer.run_id);
-    elsif goalpost.stop_run(_timer.run_id, 'failed', json_build_object('code', 'RUN_DEADLINE',
+    elsif _timer.to_lane = '!deadline' and goalpost.stop_run(_timer.run_id, 'failed', json_build_object('code', 'RUN_DEADLINE',
         'message', 'the run did not finish before its deadline')) then
       _over := _over || _timer.run_id;
     end if;

@@ -1,5 +1,6 @@
 -- What an exchange answers, as one JSON text; _handout is the seq of what it hands out, or null:
---   tasks   [[run, position, item, delivery, failures, definition, item input, checkpoints], …] claimed
+--   tasks   [[run, position, item, delivery, failures, definition, item input, checkpoints, waits], …]
+--           claimed; waits: see answers_of
 --   values  [[run, position, output], …] each dependency output once
 --   runs    [[run, input, settings, workflow, source, extras], …] of the claimed tasks; the input only if a task reads
 --           it (items of maps over it do without), the settings only if one plans; more than once if tasks differ there
@@ -38,7 +39,9 @@ begin
         case when _task.delivery > 1 then coalesce(
           (select json_object_agg(p.key, p.value) from goalpost.checkpoints p
             where p.run_id = _task.run_id and p.position = _task.position and p.item = _task.item), 'null')
-          else 'null' end, ']');
+          else 'null' end, ',',
+        case when _task.delivery > 1
+          then coalesce(goalpost.answers_of(_task.run_id, _task.position, _task.item)::text, 'null') else 'null' end, ']');
 
       _key := concat(_task.run_id, _step.reads, _step.kind = 'plan');
       if _key <> all(_seen) then

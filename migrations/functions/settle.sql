@@ -6,6 +6,7 @@
 --   skipped:   the task's condition was not met; number 1: those that need it are skipped, too
 --   retry:     payload is the error; the task is ready again after so many milliseconds
 --   failed:    payload is the error; number 1: it is no attempt. What follows, the step's on_exhausted says
+--   suspended: payload is what the task waits for: see suspend_tasks
 --   released:  the task was not carried through (its worker stops, or lacks the code): ready again after so many ms
 --
 -- Here and in advance() rows are changed one at a time, by key: for the few tasks of a call that costs a fraction of
@@ -27,6 +28,7 @@ declare
   _items       boolean := false;
   _other       boolean := false;
   _grows       boolean := false;
+  _suspends    boolean := false;
   _fatal       bigint[];
   _more        record;
 begin
@@ -39,7 +41,7 @@ begin
       returning t.definition_id into _definition;
     else
       update goalpost.tasks t set
-        status = case when _report.outcome in ('skipped', 'failed') then _report.outcome else 'ready' end,
+        status = case when _report.outcome in ('skipped', 'failed', 'suspended') then _report.outcome else 'ready' end,
         error = case when _report.outcome = 'failed' then _report.payload end,
         failures = t.failures + case when _report.outcome = 'retry' or (_report.outcome = 'failed' and _report.number = 0)
           then 1 else 0 end,
@@ -60,7 +62,8 @@ begin
       _definitions := _definitions || _definition;
       _cascades := _cascades || (_report.outcome = 'skipped' and _report.number = 1);
     end if;
-    _other := _other or _report.outcome not in ('completed', 'skipped');
+    _suspends := _suspends or _report.outcome = 'suspended';
+    _other := _other or _report.outcome not in ('completed', 'skipped', 'suspended');
   end loop;
 
   if _extras then
@@ -92,6 +95,9 @@ begin
     _cascades := _cascades || array_fill(false, array[coalesce(cardinality(_more.runs), 0)]);
   end if;
 
+  if _suspends then
+    perform goalpost.suspend_tasks(_reports, _payloads, _settled);
+  end if;
   if cardinality(_runs) > 0 then
     progress := goalpost.advance(_runs, _positions, _definitions, _cascades, _extras, _worker, _lanes, _room, _head);
   end if;

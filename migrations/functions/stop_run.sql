@@ -5,12 +5,13 @@ set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off s
 as $$
 declare
   _lane text;
+  _child boolean;
 begin
   perform 1 from goalpost.tasks t where t.run_id = _run
     and t.status in ('waiting', 'ready', 'running', 'suspended') order by t.position, t.item for update;
   update goalpost.runs set status = _status, error = _error, finished_at = goalpost.now()
   where id = _run and status in ('queued', 'running', 'paused')
-  returning case when execution = 'local' then lane end into _lane;
+  returning case when execution = 'local' then lane end, parent_run_id is not null into _lane, _child;
   if not found then
     return false;
   end if;
@@ -22,6 +23,9 @@ begin
     select q.ctid from goalpost.ready q where q.lane = _lane and q.run_id = _run for update skip locked));
   delete from goalpost.ready where ctid = any(array(
     select q.ctid from goalpost.ready q where q.lane = '#' || _run for update skip locked));
+  if _child then
+    perform goalpost.wake_parents(array[_run]);
+  end if;
   -- Whoever carries out a task of it, or waits for it, should not have to find out by looking.
   perform goalpost.emit(_run, 'workflow_' || _status, case when _error is not null then json_build_object('error', _error) end);
   perform pg_notify('goalpost', _run::text);

@@ -14,6 +14,7 @@ export type ErrorCode =
   | "OUTPUT_TOO_LARGE"
   | "TYPE_VIOLATION"
   | "CANCELLED"
+  | "REJECTED"
   | "LEASE_LOST"
   | "POISON"
   | "DATABASE_BUSY"
@@ -71,6 +72,7 @@ const PERMANENT: ReadonlySet<ErrorCode> = new Set([
   "OUTPUT_NOT_JSON",
   "OUTPUT_TOO_LARGE",
   "TYPE_VIOLATION",
+  "REJECTED",
 ]);
 
 /** The one error of this library: a stable {@link ErrorCode} and a sentence that says what to do. */

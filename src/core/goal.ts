@@ -55,6 +55,8 @@ export interface TaskSpec {
   readonly maxAttempts?: number | undefined;
   /** Milliseconds that one try may take. Default: the step's, else 30,000. */
   readonly timeoutMs?: number | undefined;
+  /** It is not carried out before `gp.runs.approve` says so. Not for tasks with subtasks. Default false. */
+  readonly approval?: boolean | undefined;
 }
 
 /** Tasks and their dependencies. */

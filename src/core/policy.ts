@@ -13,6 +13,7 @@ export interface ResolvedPolicy {
   readonly maxAttempts: number;
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
+  readonly approval: boolean;
 }
 
 /** Fills a policy from the first that says something, then from the defaults. */
@@ -30,6 +31,8 @@ export function resolvePolicy(...policies: readonly (StepPolicy | undefined)[]):
     maxAttempts: first((policy) => policy.maxAttempts, DEFAULT_MAX_ATTEMPTS),
     timeoutMs: first((policy) => policy.timeoutMs, DEFAULT_TIMEOUT_MS),
     retry: { ...DEFAULT_RETRY, ...first<Partial<RetryPolicy>>((policy) => policy.retry, {}) },
+    // A plan can ask for it, not do without it.
+    approval: policies.some((policy) => policy?.approval === true),
   };
 }
 
@@ -41,6 +44,12 @@ export function checkPolicy(policy: StepPolicy, what: string): void {
   check(policy.retry?.factor, { what: `${what}: retry.factor`, least: 1 });
   check(policy.retry?.maxDelayMs, { what: `${what}: retry.maxDelayMs`, least: 0 });
   checkNames(policy.requires, `${what}: requires`);
+  if (policy.approval !== undefined && typeof policy.approval !== "boolean") {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `${what}: approval is ${String(policy.approval)}; it must be true or false`,
+    );
+  }
 }
 
 /** @throws INVALID_INPUT if the value is given and is none of those */

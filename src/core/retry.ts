@@ -28,6 +28,8 @@ export interface StepPolicy {
    * them: a local run is carried out by the process that started it.
    */
   readonly requires?: readonly string[] | undefined;
+  /** It is not carried out before `gp.runs.approve` says so. Default false. */
+  readonly approval?: boolean | undefined;
 }
 
 export const DEFAULT_RETRY: RetryPolicy = { baseMs: 1000, factor: 2, maxDelayMs: 300_000, jitter: true };

@@ -43,6 +43,8 @@ export interface NodeSpec {
   readonly concurrency?: number;
   /** Capabilities that a worker of a distributed run needs. */
   readonly requires?: readonly string[];
+  /** A person is asked before it is carried out. */
+  readonly approval?: boolean;
   readonly retry?: {
     readonly baseMs?: number;
     readonly factor?: number;

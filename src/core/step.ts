@@ -1,9 +1,11 @@
 import type { z } from "zod";
-import type { Goal } from "./goal.ts";
+import type { Decomposer, Goal } from "./goal.ts";
 import type { Json, Stored } from "./json.ts";
 import type { Logger } from "./logger.ts";
 import { checkPolicy } from "./policy.ts";
+import type { GoalResult, RunResult } from "./results.ts";
 import type { StepPolicy } from "./retry.ts";
+import type { Workflow } from "./workflow.ts";
 
 /** What a step of a goal is told of the run. */
 export interface GoalRun {
@@ -19,7 +21,47 @@ export interface GoalRun {
 // biome-ignore lint/suspicious/noExplicitAny: a planned step's dependencies are unknown until the plan is made.
 export type GoalInput<Deps = { readonly [dependency: string]: any }> = { readonly run: GoalRun } & Deps;
 
-/** What every step is given besides its input. */
+/** How a step waits. */
+export interface KeyOptions {
+  /**
+   * Tells this wait from the others of the task. Default: which one of the waits without a key it is, counted in the
+   * order of the calls. Give keys where that order can change from one call of the step to the next.
+   */
+  readonly key?: string | undefined;
+}
+
+/** How a step waits for a signal. */
+export interface WaitForOptions extends KeyOptions {
+  /** Milliseconds to wait at most. Default: as long as it takes. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** How a step starts a child run. */
+export interface ChildOptions {
+  /** Tells this child from the others of the task; the same every time the step is called. */
+  readonly key: string;
+  /** Milliseconds after which the child fails with RUN_DEADLINE. Default: none. */
+  readonly deadlineMs?: number | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+}
+
+/** How a step starts a goal as a child run; the limits are those of `executeGoal`. */
+export interface ChildGoalOptions extends ChildOptions {
+  readonly maxDepth?: number | undefined;
+  readonly maxTasks?: number | undefined;
+  readonly maxWidth?: number | undefined;
+  readonly planTimeoutMs?: number | undefined;
+}
+
+/**
+ * What every step is given besides its input.
+ *
+ * `sleep`, `waitFor`, `execute` and `executeGoal` wait without holding the worker's slot: the step is unwound by an
+ * exception (its finally blocks run) and called again from its first line when there is an answer. Waits that are
+ * answered, and `once`, return then what they returned before, and races of them end as they ended before; all else
+ * runs again. Do work beside or between waits in `once`. Let the exception pass: once it is thrown every call of ctx
+ * rejects, and what the function returns is not taken. It is no attempt, and the step's timeout starts afresh.
+ */
 export interface StepContext<Input = GoalInput, Args = Json> {
   readonly runId: string;
   readonly taskId: string;
@@ -30,7 +72,7 @@ export interface StepContext<Input = GoalInput, Args = Json> {
   readonly input: Input;
   /** The task's args, references bound. */
   readonly args: Args;
-  /** Aborts on timeout, cancellation and when the task is no longer this worker's; pass it on to what you call. */
+  /** Aborts on timeout, cancellation, when the step is parked and when the task is no longer this worker's; pass it on to what you call. */
   readonly signal: AbortSignal;
   readonly log: Logger;
   /** The goal of a planned run; undefined in other workflows. */
@@ -41,6 +83,35 @@ export interface StepContext<Input = GoalInput, Args = Json> {
    * @throws OUTPUT_NOT_JSON, OUTPUT_TOO_LARGE, LEASE_LOST
    */
   once<T>(key: string, fn: () => T | Promise<T>): Promise<Stored<T>>;
+  /**
+   * Waits for that many milliseconds by the database's clock, up to 100 years.
+   * @throws INVALID_INPUT, INVALID_STATE if the key was that of another wait
+   */
+  sleep(ms: number, options?: KeyOptions): Promise<void>;
+  /**
+   * Waits for a signal that `gp.runs.signal` sends to this run; returns its payload. Each signal is given to one wait,
+   * the oldest first; one that came before the wait was kept for it.
+   * @throws WAIT_TIMEOUT after `timeoutMs`; INVALID_INPUT, INVALID_STATE if the key was that of another wait
+   */
+  waitFor<T = Json>(signal: string, options?: WaitForOptions): Promise<T>;
+  /**
+   * Runs a workflow as a child of this run, on the same workers, and waits for its end. A retry of this step does not
+   * start it again. It is cancelled with its parent.
+   * @throws RunFailedError if the child fails or is cancelled; INVALID_INPUT, INVALID_STATE if the key was that of
+   * another wait
+   */
+  execute<I, O>(workflow: Workflow<I, O>, input: NoInfer<I>, options: ChildOptions): Promise<RunResult<O>>;
+  /**
+   * Plans and runs a goal as a child of this run; like `execute` otherwise.
+   * @throws RunFailedError if the child fails or is cancelled; INVALID_INPUT, INVALID_STATE if the key was that of
+   * another wait
+   */
+  executeGoal(
+    goal: string | Goal,
+    decomposer: Decomposer | undefined,
+    steps: StepMap | undefined,
+    options: ChildGoalOptions,
+  ): Promise<GoalResult>;
 }
 
 const STEP: unique symbol = Symbol.for("goalpost.step") as never;

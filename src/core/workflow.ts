@@ -1,6 +1,5 @@
 import type { OnExhausted, OnSkip, StepPolicy } from "./retry.ts";
 import type { Shape } from "./shape.ts";
-import type { StepContext } from "./step.ts";
 
 /** A step of a static workflow, types aside. */
 export interface WorkflowStep {
@@ -16,7 +15,8 @@ export interface WorkflowStep {
   readonly map?: WorkflowMap | undefined;
   /** Decides, when the step is reached, whether it runs. */
   readonly when?: ((input: never) => unknown) | undefined;
-  readonly execute: (input: never, ctx: StepContext<never, null>) => unknown;
+  /** Called with the step's input and a StepContext. */
+  readonly execute: (input: never, ctx: never) => unknown;
 }
 
 export interface WorkflowMap {

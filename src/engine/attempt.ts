@@ -5,9 +5,11 @@ import { type Json, toJson } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
 import { retryDelayMs } from "../core/retry.ts";
 import { shapeToRows } from "../core/shape.ts";
+import type { ChildRuns } from "./children.ts";
 import type { TaskCall, TaskCode, TaskResult } from "./code.ts";
 import type { DefinitionNode } from "./definitions.ts";
 import type { ClaimedTask, Report, RunInfo } from "./protocol.ts";
+import { Waits } from "./waits.ts";
 
 export interface AttemptOptions {
   readonly task: ClaimedTask;
@@ -20,6 +22,7 @@ export interface AttemptOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly maxOutputBytes: number;
+  readonly children: ChildRuns;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
   /** Notes that the function begins. */
@@ -32,38 +35,42 @@ export interface AttemptOptions {
  * @returns undefined if the task is no longer this worker's
  */
 export async function carryOut(options: AttemptOptions): Promise<Report | undefined> {
-  const { abort, code } = options;
+  const { abort, code, task, node } = options;
   const { timeoutMs } = code.policy;
+  const waits = new Waits({ task, taskId: taskIdOf(node), children: options.children });
   let late: GoalpostError | undefined;
   const stopTimer = options.clock.timer(timeoutMs, () => {
-    late = timedOut(options, timeoutMs);
+    late = timedOut(options, timeoutMs, waits.isHeldUp);
     abort.abort(late);
   });
   try {
-    const call = makeCall(options);
-    if (code.condition && !(await untilAborted(() => isMet(call, code.condition), abort.signal))) {
+    if (code.condition && !(await untilAborted(() => isMet(options, waits), abort.signal))) {
       return skip(options);
     }
-    // Hidden nodes and items have no such event.
-    if (options.run.extras && options.node.kind === "step") {
-      options.started();
-    }
-    const result = await untilAborted(() => code.execute(call), abort.signal);
-    return complete(options, result);
+    const result = await untilAborted(() => execute(options, waits), abort.signal);
+    return waits.suspension ? suspended(options, waits) : complete(options, result);
   } catch (error) {
     const takenAway = abort.signal.aborted && abort.signal.reason !== late;
-    return takenAway ? undefined : fail(options, error);
+    if (takenAway) {
+      return undefined;
+    }
+    return waits.suspension ? suspended(options, waits) : fail(options, error);
   } finally {
     stopTimer();
+    waits.end();
+    if (waits.suspension) {
+      // What the function left under way beside the waits is begun again with it.
+      abort.abort(waits.suspension);
+    }
   }
 }
 
 /** What `when` threw: the task fails at once, and that was no attempt. */
 class ConditionError extends Error {}
 
-async function isMet(call: TaskCall, condition: TaskCode["condition"]): Promise<boolean> {
+async function isMet(options: AttemptOptions, waits: Waits): Promise<boolean> {
   try {
-    return Boolean(await condition?.(call));
+    return Boolean(await options.code.condition?.(makeCall(options, { waits, approved: null })));
   } catch (error) {
     throw new ConditionError("when threw", { cause: error });
   }
@@ -82,7 +89,29 @@ function skip(options: AttemptOptions): Report {
   };
 }
 
-function timedOut({ node }: AttemptOptions, timeoutMs: number): GoalpostError {
+async function execute(options: AttemptOptions, waits: Waits): Promise<TaskResult> {
+  const approved = options.code.policy.approval ? await waits.approval() : null;
+  // Hidden nodes and items have no such event.
+  if (options.run.extras && options.node.kind === "step") {
+    options.started();
+  }
+  return options.code.execute(makeCall(options, { waits, approved }));
+}
+
+/** Whatever the function made of its suspension: there is no answer yet that it could have gone on with. */
+function suspended({ task }: AttemptOptions, waits: Waits): Report {
+  return {
+    task,
+    outcome: "suspended",
+    payload: waits.report(),
+    number: 0,
+    shape: null,
+    // What it starts by that may need more than the usual, too.
+    extras: true,
+  };
+}
+
+function timedOut({ node }: AttemptOptions, timeoutMs: number, heldUp: boolean): GoalpostError {
   if (node.kind === "plan") {
     const message = `the decomposer did not return within ${timeoutMs} ms; raise planTimeoutMs`;
     return new GoalpostError("DECOMPOSER_FAILED", message, { retryable: false });
@@ -90,7 +119,8 @@ function timedOut({ node }: AttemptOptions, timeoutMs: number): GoalpostError {
   return new GoalpostError(
     "STEP_TIMEOUT",
     `step "${stepOf(node)}" of task "${node.name}" did not finish within ${timeoutMs} ms; ` +
-      "raise its timeoutMs, or let it stop early when ctx.signal aborts",
+      "raise its timeoutMs, or let it stop early when ctx.signal aborts" +
+      (heldUp ? ". It waits while a ctx.once is under way: a wait within ctx.once never ends" : ""),
   );
 }
 
@@ -106,7 +136,7 @@ function untilAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T
   });
 }
 
-function makeCall(options: AttemptOptions): TaskCall {
+function makeCall(options: AttemptOptions, own: { waits: Waits; approved: Json }): TaskCall {
   const { task, run, node, inputs } = options;
   const { signal } = options.abort;
   return {
@@ -118,11 +148,14 @@ function makeCall(options: AttemptOptions): TaskCall {
     index: task.item < 0 ? undefined : task.item,
     itemInput: task.itemInput,
     log: options.logger,
-    once: makeOnce(options, signal),
+    approvedArgs: own.approved ?? undefined,
+    waits: own.waits,
+    once: makeOnce(options, own.waits),
   };
 }
 
-function makeOnce(options: AttemptOptions, signal: AbortSignal): TaskCall["once"] {
+function makeOnce(options: AttemptOptions, waits: Waits): TaskCall["once"] {
+  const { signal } = options.abort;
   const stored = new Map(
     Object.entries(options.task.checkpoints).map(([key, value]) => [key, JSON.stringify(value)]),
   );
@@ -140,7 +173,7 @@ function makeOnce(options: AttemptOptions, signal: AbortSignal): TaskCall["once"
     }
     return text;
   };
-  return async (key, fn) => {
+  const once: TaskCall["once"] = async (key, fn) => {
     signal.throwIfAborted();
     const known = stored.get(key);
     if (known !== undefined) {
@@ -157,6 +190,7 @@ function makeOnce(options: AttemptOptions, signal: AbortSignal): TaskCall["once"
       underWay.delete(key);
     }
   };
+  return (key, fn) => waits.keepBusy(() => once(key, fn));
 }
 
 function complete(options: AttemptOptions, result: TaskResult): Report {
@@ -213,6 +247,11 @@ function fail(options: AttemptOptions, thrown: unknown): Report {
 function delayAfter(error: unknown, otherwise: () => number): number {
   const asked = isGoalpostError(error) && error.name === RetryAfterError.name;
   return asked ? (error as RetryAfterError).retryAfterMs : otherwise();
+}
+
+/** The task that a node belongs to: planning is part of the task that is decomposed. */
+function taskIdOf({ kind, name, spec }: DefinitionNode): string {
+  return kind === "plan" ? (spec.parent ?? name) : name;
 }
 
 /** The step that does the work of a node. */

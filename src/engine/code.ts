@@ -4,6 +4,7 @@ import type { RetryPolicy } from "../core/retry.ts";
 import type { Shape } from "../core/shape.ts";
 import type { DefinitionNode, RunDefinition } from "./definitions.ts";
 import type { RunInfo } from "./protocol.ts";
+import type { Waits } from "./waits.ts";
 
 /** One try of one task, as the code that carries it out sees it. */
 export interface TaskCall {
@@ -17,6 +18,9 @@ export interface TaskCall {
   readonly inputs: Readonly<Record<string, Json>>;
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** Args that were given with the approval; they replace the planned ones. */
+  readonly approvedArgs: Json | undefined;
+  readonly waits: Waits;
   once(key: string, fn: () => unknown): Promise<Json>;
 }
 
@@ -30,6 +34,8 @@ export interface TaskPolicy {
   readonly maxAttempts: number;
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
+  /** Whether it is carried out only when somebody approved of it. */
+  readonly approval: boolean;
 }
 
 /** The code of a task. */

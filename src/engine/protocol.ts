@@ -17,6 +17,23 @@ export interface ClaimedTask extends TaskKey {
   readonly itemInput: Json;
   /** What ctx.once stored in earlier tries. */
   readonly checkpoints: Readonly<Record<string, Json>>;
+  /** What it waited for in earlier hand-outs, and still waits for. */
+  readonly waits: readonly StoredWait[];
+}
+
+/** What a task waits for, as it is stored. */
+export interface StoredWait {
+  readonly key: string;
+  readonly kind: "sleep" | "signal" | "approval" | "child";
+  readonly name: string | null;
+  readonly state: "waiting" | "answered" | "timed_out" | "approved" | "rejected";
+  /** Answers count from 0 in the order in which they came. */
+  readonly order: number;
+  readonly answer: Json;
+  readonly by: string | null;
+  readonly note: string | null;
+  /** How the child ended. */
+  readonly child: FinishedRun | null;
 }
 
 /** What a task needs to know of its run. */
@@ -77,7 +94,28 @@ export interface Reply {
   readonly fleet: FleetView | null;
 }
 
-type TaskRow = [string, number, number, number, number, number, Json, Record<string, Json> | null];
+type ChildRow = [string, FinishedRun["status"], Json, ErrorRecord | null];
+type WaitRow = [
+  string,
+  StoredWait["kind"],
+  string | null,
+  StoredWait["state"],
+  Json,
+  string | null,
+  string | null,
+  ChildRow | null,
+];
+type TaskRow = [
+  string,
+  number,
+  number,
+  number,
+  number,
+  number,
+  Json,
+  Record<string, Json> | null,
+  WaitRow[] | null,
+];
 type RunRow = [string, Json, Json, string, RunInfo["source"], boolean];
 
 interface RawReply {
@@ -107,7 +145,7 @@ export function parseReply(text: string): Reply {
   const raw = JSON.parse(text) as RawReply;
   return {
     tasks: (raw.tasks ?? []).map(
-      ([runId, position, item, delivery, failures, definitionId, itemInput, checkpoints]) => ({
+      ([runId, position, item, delivery, failures, definitionId, itemInput, checkpoints, waits]) => ({
         runId,
         position,
         item,
@@ -116,6 +154,7 @@ export function parseReply(text: string): Reply {
         definitionId,
         itemInput,
         checkpoints: checkpoints ?? {},
+        waits: (waits ?? []).map(readWait),
       }),
     ),
     values: new Map(
@@ -134,6 +173,14 @@ export function parseReply(text: string): Reply {
     dueInMs: raw.dueInMs,
     fleet: raw.fleet ? parseFleet(raw.fleet) : null,
   };
+}
+
+function readWait([key, kind, name, state, answer, by, note, child]: WaitRow, order: number): StoredWait {
+  return { key, kind, name, state, order, answer, by, note, child: child && readChild(child) };
+}
+
+function readChild([id, status, output, error]: ChildRow): FinishedRun {
+  return { id, status, output, error };
 }
 
 function parseFleet({ lanes, others, leftBehind }: RawFleet): FleetView {
@@ -239,12 +286,12 @@ export function encodeStart(row: StartRow): BatchRow {
   return { head, payload: row.input, shape, extras };
 }
 
-export type Outcome = "completed" | "skipped" | "retry" | "failed" | "released";
+export type Outcome = "completed" | "skipped" | "retry" | "failed" | "released" | "suspended";
 
 export interface Report {
   readonly task: TaskKey;
   readonly outcome: Outcome;
-  /** JSON text of the output or the error. */
+  /** JSON text of the output, the error, or what the task waits for. */
   readonly payload: string;
   /** What belongs to the outcome: see migrations/functions/settle.sql. */
   readonly number: number;

@@ -4,6 +4,7 @@ import type { ErrorRecord } from "../core/error-record.ts";
 import { GoalpostError, type GraphIssue } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { type AttemptOptions, carryOut } from "./attempt.ts";
+import type { ChildRuns } from "./children.ts";
 import type { FindCode } from "./code.ts";
 import { DefinitionCache } from "./definitions.ts";
 import { Exchange } from "./exchange.ts";
@@ -30,6 +31,7 @@ export interface WorkerOptions extends PresenceOptions {
   readonly onFleet?: ((fleet: FleetView) => void) | undefined;
   /** A call was not answered: nothing was seen of the others. */
   readonly onUnanswered?: ((error: unknown) => void) | undefined;
+  readonly children: ChildRuns;
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
@@ -303,6 +305,7 @@ export class Worker {
       clock: this.#options.clock,
       logger: this.#options.logger,
       maxOutputBytes: this.#options.maxOutputBytes,
+      children: this.#options.children,
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
     });

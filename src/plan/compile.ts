@@ -109,6 +109,7 @@ class ShapeBuilder {
       ...(spec.onExhausted !== undefined && { onExhausted: spec.onExhausted }),
       ...(spec.map && { over: spec.map.over }),
       ...(spec.map?.concurrency !== undefined && { concurrency: spec.map.concurrency }),
+      ...(spec.approval && { approval: true }),
     };
   }
 

@@ -36,6 +36,7 @@ const EXPECTED: Readonly<Record<string, (value: unknown) => string | undefined>>
     ["fail", "cascade", "continue"].includes(value as string)
       ? undefined
       : 'must be "fail", "cascade" or "continue"',
+  approval: (value) => (typeof value === "boolean" ? undefined : "must be true or false"),
   maxAttempts: (value) =>
     Number.isInteger(value) && (value as number) >= 1 ? undefined : "must be a whole number ≥ 1",
   timeoutMs: (value) =>
@@ -84,6 +85,14 @@ export function readTasks(values: readonly unknown[], maxDepth: number): ReadTas
       if (problem || inner === undefined) {
         delete task[key];
       }
+    }
+    if (task.approval === true && Array.isArray(task.subtasks) && task.subtasks.length > 0) {
+      issues.push({
+        code: "INVALID_TASK",
+        message: `task "${id}" has subtasks and is not carried out itself; ask for approval of those of them that need it`,
+        taskId: id,
+        path: "approval",
+      });
     }
     if (Array.isArray(task.subtasks)) {
       task.subtasks = readAll(task.subtasks, depth + 1);

@@ -4,6 +4,7 @@ import type { Json } from "../core/json.ts";
 import type { NodeKind, NodeSpec } from "../core/shape.ts";
 import { parse } from "./json-text.ts";
 import { read } from "./repeat.ts";
+import { getWaits, type TaskWaits } from "./waits.ts";
 
 export type TaskStatus =
   | "waiting"
@@ -16,7 +17,7 @@ export type TaskStatus =
   | "cancelled";
 
 /** A task of a run as it is stored. */
-export interface TaskRecord {
+export interface TaskRecord extends TaskWaits {
   readonly id: string;
   /** The step that does it; null for tasks that hold others. */
   readonly step: string | null;
@@ -84,6 +85,7 @@ export async function getTasks(
   const tasks = await read<TaskRow>(db, GET_TASKS, [runId, options.outputs]);
   const edges = await read<{ src: number; dst: number }>(db, GET_EDGES, [runId]);
   const history = await read<HistoryRow>(db, GET_HISTORY, [runId]);
+  const waitsOf = await getWaits(db, runId);
   const visible = new Map(
     tasks.filter((task) => isVisible(task.kind)).map((task) => [task.position, task.name]),
   );
@@ -96,21 +98,24 @@ export async function getTasks(
   }
   return tasks
     .filter((task) => visible.has(task.position))
-    .map((task) =>
-      toTask(
-        task,
-        dependsOn.get(task.position) ?? [],
-        history.filter((row) => row.position === task.position),
-      ),
-    );
+    .map((task) => {
+      const spec = JSON.parse(task.spec) as NodeSpec;
+      return {
+        ...toTask({ ...task, spec }, dependsOn.get(task.position) ?? [], history),
+        ...waitsOf(task.name, spec),
+      };
+    });
 }
 
 function isVisible(kind: NodeKind): boolean {
   return kind === "step" || kind === "map" || kind === "join";
 }
 
-function toTask(row: TaskRow, dependsOn: readonly string[], history: readonly HistoryRow[]): TaskRecord {
-  const spec = JSON.parse(row.spec) as NodeSpec;
+function toTask(
+  { spec, ...row }: Omit<TaskRow, "spec"> & { readonly spec: NodeSpec },
+  dependsOn: readonly string[],
+  history: readonly HistoryRow[],
+): Omit<TaskRecord, keyof TaskWaits> {
   const holds = row.kind === "join";
   return {
     id: row.name,
@@ -125,12 +130,14 @@ function toTask(row: TaskRow, dependsOn: readonly string[], history: readonly Hi
     finishedAt: row.finished_at,
     output: parse(row.output),
     error: parse(row.error) as ErrorRecord | null,
-    history: history.map((entry) => ({
-      outcome: entry.outcome,
-      error: parse(entry.error) as ErrorRecord | null,
-      startedAt: entry.started_at,
-      finishedAt: entry.finished_at,
-    })),
+    history: history
+      .filter((entry) => entry.position === row.position)
+      .map((entry) => ({
+        outcome: entry.outcome,
+        error: parse(entry.error) as ErrorRecord | null,
+        startedAt: entry.started_at,
+        finishedAt: entry.finished_at,
+      })),
   };
 }
 

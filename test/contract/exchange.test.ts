@@ -141,6 +141,7 @@ describeOnEachBackend("the exchange", (backend) => {
       definitionId: 0,
       itemInput: null,
       checkpoints: {},
+      waits: [],
     };
     const reply = await worker.complete([task], "out of nowhere");
     expect([...reply.refused]).toEqual([[0, "ready"]]);

@@ -3,6 +3,7 @@ import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { carryOut } from "../../src/engine/attempt.ts";
 import { silentLogger } from "../../src/index.ts";
 import { FakeClock } from "../../src/testing/index.ts";
+import { noChildren } from "../no-children.ts";
 
 test("a try that was aborted before it began, while its definition was loaded, does not begin", async () => {
   const abort = new AbortController();
@@ -18,18 +19,20 @@ test("a try that was aborted before it began, while its definition was loaded, d
       definitionId: 1,
       itemInput: null,
       checkpoints: {},
+      waits: [],
     },
     run: { id: "r", input: null, settings: null, workflow: "w", source: "static", extras: false },
     node: { position: 0, name: "a", kind: "step", spec: {}, inputs: [] },
     inputs: {},
     code: {
-      policy: { maxAttempts: 1, timeoutMs: 1000, retry: DEFAULT_RETRY },
+      policy: { maxAttempts: 1, timeoutMs: 1000, retry: DEFAULT_RETRY, approval: false },
       execute: () => {
         begun = true;
         return new Promise(() => undefined);
       },
     },
     abort,
+    children: noChildren,
     clock: new FakeClock(),
     logger: silentLogger,
     maxOutputBytes: 1000,
