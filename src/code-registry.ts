@@ -7,7 +7,7 @@ import type { TaskCode } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import type { RunInfo } from "./engine/protocol.ts";
 import { type GoalCode, plannedCode } from "./planned-code.ts";
-import { staticCode } from "./static-code.ts";
+import { registeredCode, staticCode } from "./static-code.ts";
 
 /** The name under which the runs of goals are listed. */
 export const GOAL_WORKFLOW = "goal";
@@ -82,6 +82,9 @@ export class CodeRegistry {
     }
     if (run.source === "planned") {
       return plannedCode(this.goalCode(undefined, undefined), definition, node);
+    }
+    if (!bound && run.source === "dynamic") {
+      return registeredCode(this.#steps, node);
     }
     const workflow = bound?.workflow ?? this.#workflows.get(run.workflow);
     return workflow && staticCode(workflow, node);

@@ -5,6 +5,7 @@ import type { App } from "./core/app.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError, isGoalpostError } from "./core/errors.ts";
+import type { FlowFunctions, FlowRef } from "./core/flow.ts";
 import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
@@ -15,6 +16,8 @@ import type { FinishedRun } from "./engine/protocol.ts";
 import { systemClock } from "./engine/system-clock.ts";
 import { Worker } from "./engine/worker.ts";
 import { databaseFromEnvironment, VERSION } from "./environment.ts";
+import { FlowRuns } from "./flow-runs.ts";
+import { Flows } from "./flows.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import type { OpenOptions } from "./open-options.ts";
 import {
@@ -27,6 +30,7 @@ import {
 } from "./options.ts";
 import {
   type ComposedResult,
+  type FlowResult,
   type GoalHandle,
   type GoalResult,
   type RunHandle,
@@ -60,6 +64,7 @@ export class Goalpost implements AsyncDisposable {
   /** What this process is called in lists. */
   readonly instanceId: string;
   readonly runs: Runs;
+  readonly flows: Flows;
   readonly #parts: Parts;
   readonly #workerId: string = newId();
   readonly #worker: Worker;
@@ -67,6 +72,7 @@ export class Goalpost implements AsyncDisposable {
   readonly #watch: RunWatch;
   readonly #goals: GoalRuns;
   readonly #workflows: WorkflowRuns;
+  readonly #flowRuns: FlowRuns;
   #sweeper: Sweeper | undefined;
   #unlisten: (() => Promise<void>) | undefined;
   #closing: Promise<void> | undefined;
@@ -88,6 +94,8 @@ export class Goalpost implements AsyncDisposable {
       wake: () => this.#worker.wake(),
       retry: (runId) => this.#retry(runId),
     });
+    this.flows = new Flows(parts.driver, this.runs);
+    this.#flowRuns = new FlowRuns(parts.driver);
     const starting = {
       ...parts,
       registry: this.#registry,
@@ -181,6 +189,34 @@ export class Goalpost implements AsyncDisposable {
       progress: () => this.runs.progress(runId),
       cancel: (reason) => this.runs.cancel(runId, { reason }),
     };
+  }
+
+  /**
+   * Starts a run of a flow, made with `gp.flows`, as it is now, and waits for its end.
+   * @param steps what carries out each step of the flow, by its name
+   * @throws FLOW_NOT_FOUND, RunFailedError; INVALID_INPUT if a function is missing, before anything is stored
+   */
+  // biome-ignore lint/complexity/useMaxParams: the call of the README.
+  async executeDynamic(
+    flow: FlowRef,
+    input: unknown,
+    steps: FlowFunctions,
+    options: StartOptions = {},
+  ): Promise<FlowResult> {
+    const prepared = await this.#flowRuns.prepare(flow, steps, options);
+    return this.execute(prepared.workflow, input, prepared.options);
+  }
+
+  /** Starts a run of a flow; returns once it is stored. @throws FLOW_NOT_FOUND, INVALID_INPUT */
+  // biome-ignore lint/complexity/useMaxParams: like executeDynamic.
+  async startDynamic(
+    flow: FlowRef,
+    input: unknown,
+    steps: FlowFunctions,
+    options: StartOptions = {},
+  ): Promise<RunHandle<FlowResult>> {
+    const prepared = await this.#flowRuns.prepare(flow, steps, options);
+    return this.start(prepared.workflow, input, prepared.options);
   }
 
   /** Plans a goal, runs it and waits for its end. @throws RunFailedError, INVALID_INPUT */

@@ -15,6 +15,9 @@ export interface RunResult<Output> {
   readonly usage: Usage;
 }
 
+/** What a finished run of a flow returns. */
+export type FlowResult = RunResult<Readonly<Record<string, Json>>>;
+
 /** What a finished run of a goal returns. */
 export interface GoalResult {
   readonly runId: string;

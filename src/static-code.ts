@@ -1,5 +1,6 @@
 import { resolvePolicy } from "./core/policy.ts";
-import type { AnyWorkflow } from "./core/workflow.ts";
+import type { StepMap } from "./core/step.ts";
+import type { AnyWorkflow, WorkflowStep } from "./core/workflow.ts";
 import type { TaskCode } from "./engine/code.ts";
 import type { DefinitionNode } from "./engine/definitions.ts";
 import { makeContext } from "./step-context.ts";
@@ -7,9 +8,16 @@ import { makeContext } from "./step-context.ts";
 /** The code of a static workflow's step; undefined if the workflow has no step of that name. */
 export function staticCode(workflow: AnyWorkflow, node: DefinitionNode): TaskCode | undefined {
   const step = workflow.steps.find((candidate) => candidate.name === node.name);
-  if (!step) {
-    return undefined;
-  }
+  return step && stepCode(step, node);
+}
+
+/** The code of a step of a flow that nobody here has started: a registered function of that name. */
+export function registeredCode(steps: StepMap, node: DefinitionNode): TaskCode | undefined {
+  const execute = Object.hasOwn(steps, node.name) ? steps[node.name] : undefined;
+  return typeof execute === "function" ? stepCode({ policy: {}, execute }, node) : undefined;
+}
+
+function stepCode(step: Pick<WorkflowStep, "policy" | "execute">, node: DefinitionNode): TaskCode {
   return {
     policy: resolvePolicy(node.spec, step.policy),
     async execute(call) {

@@ -6,6 +6,9 @@ import type { Worker } from "./engine/worker.ts";
 import { checkStartOptions, inputToJson, type StartOptions } from "./options.ts";
 import { ensureDefinition } from "./store/definitions.ts";
 
+/** Ids of definitions that are remembered: flows can be made without end. */
+const MAX_DEFINITIONS = 1000;
+
 export interface WorkflowRunsOptions {
   readonly driver: Driver;
   readonly registry: CodeRegistry;
@@ -45,7 +48,7 @@ export class WorkflowRuns {
         id: options.runId,
         definitionId,
         workflow: workflow.name,
-        source: "static",
+        source: workflow.source ?? "static",
         execution: "local",
         lane,
         priority: options.priority ?? 0,
@@ -68,9 +71,13 @@ export class WorkflowRuns {
     if (known) {
       return known;
     }
-    const { name, hash, shape } = workflow;
-    const id = ensureDefinition(this.#o.driver, { name, hash, shape, source: "static" });
+    const { name, hash, shape, source = "static" } = workflow;
+    const id = ensureDefinition(this.#o.driver, { name, hash, shape, source });
     this.#definitions.set(hash, id);
+    const [oldest] = this.#definitions.keys();
+    if (this.#definitions.size > MAX_DEFINITIONS && oldest !== undefined) {
+      this.#definitions.delete(oldest);
+    }
     id.catch(() => this.#definitions.delete(hash));
     return id;
   }

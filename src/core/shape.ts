@@ -17,6 +17,12 @@ export interface ShapeNode {
   readonly rank: number;
   /** What the code needs to carry it out; opaque to the engine. */
   readonly spec: NodeSpec;
+  /** Of a map: the position of the node whose output it goes over; absent: the run's input. */
+  readonly mapOver?: number;
+  /** Of a map: how many items are carried out at once. */
+  readonly mapConcurrency?: number;
+  /** Of a map: what it goes over, if that is fixed. */
+  readonly mapItems?: readonly Json[];
 }
 
 /** The part of a node that the database keeps for the code. */

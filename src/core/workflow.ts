@@ -20,6 +20,8 @@ export interface Workflow<in Input, out Output> {
   /** The DAG as it is stored, and the hash that tells versions of it apart. */
   readonly shape: Shape;
   readonly hash: string;
+  /** Where the DAG is from: code, or rows. Default: `static`, code. */
+  readonly source?: "static" | "dynamic" | undefined;
   /** Carries the types; never called. */
   readonly types?: (input: Input) => Output;
 }

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
+import { dagShape } from "../core/dag-shape.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Stored } from "../core/json.ts";
 import { checkName } from "../core/names.ts";
 import { checkPolicy } from "../core/policy.ts";
 import type { StepPolicy } from "../core/retry.ts";
-import { END, hopRanks, type NodeSpec, type Shape, type ShapeEdge } from "../core/shape.ts";
+import type { Shape } from "../core/shape.ts";
 import type { StepContext } from "../core/step.ts";
 import type { Workflow, WorkflowStep } from "../core/workflow.ts";
 
@@ -70,7 +71,7 @@ function build(name: string, steps: readonly WorkflowStep[]): UntypedBuilder {
     name,
     steps,
     get shape() {
-      shape ??= toShape(steps);
+      shape ??= dagShape(steps.map((step) => ({ ...step, kind: "step" })));
       return shape;
     },
     get hash() {
@@ -117,38 +118,4 @@ function checkStep(workflowName: string, steps: readonly WorkflowStep[], added: 
       );
     }
   }
-}
-
-function toShape(steps: readonly WorkflowStep[]): Shape {
-  const positions = new Map(steps.map((step, position) => [step.name, position]));
-  const end = steps.length;
-  const used = new Set(steps.flatMap((step) => step.after));
-  const edges: ShapeEdge[] = steps.flatMap((step, dst) =>
-    step.after.map((name) => ({
-      src: positions.get(name) ?? end,
-      dst,
-      reason: "data" as const,
-      optional: false,
-    })),
-  );
-  const leaves = steps.flatMap((step, src) =>
-    used.has(step.name) ? [] : [{ src, dst: end, reason: "data" as const, optional: false }],
-  );
-  const all = [...edges, ...leaves];
-  const ranks = hopRanks(steps.length + 1, all);
-  const nodes = steps.map((step, position) => ({
-    name: step.name,
-    kind: "step" as const,
-    dependencies: step.after.length,
-    rank: ranks[position] ?? 0,
-    spec: toSpec(step.policy),
-  }));
-  return {
-    nodes: [...nodes, { name: END, kind: "end", dependencies: leaves.length, rank: 0, spec: {} }],
-    edges: all,
-  };
-}
-
-function toSpec(policy: StepPolicy): NodeSpec {
-  return JSON.parse(JSON.stringify(policy)) as NodeSpec;
 }
