@@ -163,6 +163,7 @@ export class Goalpost implements AsyncDisposable {
     ended.catch(() => undefined);
     try {
       await this.#workflows.start(workflow, input, { ...options, runId });
+      this.#watch.stored(runId);
     } catch (error) {
       stopWaiting.abort();
       throw error;

@@ -277,7 +277,7 @@ describeOnEachBackend("flows", (backend) => {
     await gp.flows.create("unknown_other");
     await gp.flows.addStep("unknown_other", "x");
     const refused = gp.flows.addMapStep("unknown", "b", { over: "y", after: ["x", "a"] });
-    expect(await rejection(refused())).toMatchObject({
+    expect(await rejection(refused)).toMatchObject({
       code: "INVALID_INPUT",
       details: { issue: "UNKNOWN_DEPENDENCY", names: ["x", "y"] },
     });
