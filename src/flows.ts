@@ -1,5 +1,5 @@
 import type { Driver } from "./core/driver.ts";
-import { GoalpostError } from "./core/errors.ts";
+import { GoalpostError, isGoalpostError } from "./core/errors.ts";
 import type {
   Flow,
   FlowMapOptions,
@@ -103,7 +103,7 @@ export class Flows {
       );
     }
     for (const id of unfinished) {
-      await this.#runs.cancel(id, { reason: `flow "${flow.name}" was deleted` });
+      await this.#cancel(id, `flow "${flow.name}" was deleted`);
     }
     for await (const runs of this.#runsOf(flow.name)) {
       await deleteRuns(
@@ -112,6 +112,15 @@ export class Flows {
       );
     }
     await deleteFlow(this.#driver, flow.id);
+  }
+
+  /** A run that somebody else has deleted meanwhile is fine, too. */
+  async #cancel(id: string, reason: string): Promise<void> {
+    await this.#runs.cancel(id, { reason }).catch((error: unknown) => {
+      if (!isGoalpostError(error) || error.code !== "RUN_NOT_FOUND") {
+        throw error;
+      }
+    });
   }
 
   async #unfinishedRuns(name: string): Promise<string[]> {

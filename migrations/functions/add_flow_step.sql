@@ -7,18 +7,20 @@ language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
 as $$
 declare
-  _id    bigint;
-  _count int;
+  _id      bigint;
+  _count   int;
+  _sources int[];
 begin
   select f.id, f.step_count into _id, _count from goalpost.flows f where f.name = _flow for update;
   if not found then
     outcome := 'no_flow';
     return;
   end if;
-  names := array(
-    select d.name from unnest(_after || _over) d(name) where d.name is not null and not exists (
-      select 1 from goalpost.flow_steps s where s.flow_id = _id and s.name = d.name)
-    order by 1);
+  select array_agg(distinct s.position), coalesce(array_agg(distinct d.name) filter (where s.position is null), '{}')
+  into _sources, names
+  from unnest(_after || _over) d(name)
+  left join lateral (select position from goalpost.flow_steps where flow_id = _id and name = d.name offset 0) s on true
+  where d.name is not null;
   if cardinality(names) > 0 then
     outcome := 'unknown_dependency';
     return;
@@ -29,9 +31,12 @@ begin
       with recursive behind as (
         select pos as position
         union
-        select e.dst from behind b join goalpost.flow_edges e on e.flow_id = _id and e.src = b.position)
-      select s.name from behind b join goalpost.flow_steps s on s.flow_id = _id and s.position = b.position
-      where s.name = any(_after || _over) order by 1);
+        select e.dst from behind b
+        cross join lateral (select dst from goalpost.flow_edges where flow_id = _id and src = b.position offset 0) e)
+      select s.name from behind b
+      cross join lateral (
+        select name from goalpost.flow_steps where flow_id = _id and position = b.position offset 0) s
+      where b.position = any(_sources) order by 1);
     outcome := case when cardinality(names) > 0 then 'cycle' else 'exists' end;
     return;
   end if;
@@ -45,8 +50,7 @@ begin
     (select s.position from goalpost.flow_steps s where s.flow_id = _id and s.name = _over),
     _concurrency, _items, _options);
   insert into goalpost.flow_edges (flow_id, src, dst)
-  select distinct _id, s.position, _count from unnest(_after || _over) d(name)
-  join goalpost.flow_steps s on s.flow_id = _id and s.name = d.name;
+  select _id, s.position, _count from unnest(_sources) s(position);
   update goalpost.flows set step_count = _count + 1 where id = _id;
   outcome := 'added';
   pos := _count;

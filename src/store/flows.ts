@@ -69,10 +69,12 @@ type StepRow = {
 
 const STEP_COLUMNS = `s.position, s.name, s.kind, o.name as over, s.concurrency, s.items::text, s.options::text,
     array(select d.name from goalpost.flow_edges e
-      join goalpost.flow_steps d on d.flow_id = e.flow_id and d.position = e.src
+      cross join lateral (
+        select name from goalpost.flow_steps where flow_id = e.flow_id and position = e.src offset 0) d
       where e.flow_id = s.flow_id and e.dst = s.position order by d.name collate "C") as sources
   from goalpost.flow_steps s
-  left join goalpost.flow_steps o on o.flow_id = s.flow_id and o.position = s.over`;
+  left join lateral (
+    select name from goalpost.flow_steps where flow_id = s.flow_id and position = s.over offset 0) o on true`;
 const GET_STEPS = `select ${STEP_COLUMNS} where s.flow_id = $1::bigint order by s.position`;
 const GET_STEP = `select ${STEP_COLUMNS}
   where s.flow_id = (select id from goalpost.flows where name = $1) and s.position = $2::int`;
