@@ -3,14 +3,15 @@
 alter table goalpost.steps
   add column on_skip text not null default 'cascade',
   add column on_exhausted text not null default 'fail',
-  -- A map's source: the position whose output it maps over; null: the run's input.
+  -- A map's source: the position whose output it maps over, or fixed items; neither: the run's input.
   add column map_over int,
+  add column map_items json,
   add column map_concurrency int,
   -- The positions whose outputs a task here is given, those behind its gates included.
   add column inputs int[] not null default '{}',
   add constraint on_skip_is_known check (on_skip in ('cascade', 'continue')),
   add constraint on_exhausted_is_known check (on_exhausted in ('fail', 'cascade', 'continue')),
-  add constraint only_maps_map check (kind = 'map' or (map_over is null and map_concurrency is null)),
+  add constraint only_maps_map check (kind = 'map' or (map_over is null and map_items is null and map_concurrency is null)),
   add constraint map_concurrency_is_positive check (map_concurrency > 0);
 
 with recursive input (definition_id, position, src, reason) as (

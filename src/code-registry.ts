@@ -8,7 +8,7 @@ import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import type { RunInfo } from "./engine/protocol.ts";
 import { type GoalCode, type GoalSettings, plannedCode } from "./planned-code.ts";
 import type { RunPlace } from "./run-place.ts";
-import { staticCode } from "./static-code.ts";
+import { registeredCode, staticCode } from "./static-code.ts";
 
 /** The name under which the runs of goals are listed. */
 export const GOAL_WORKFLOW = "goal";
@@ -104,6 +104,9 @@ export class CodeRegistry {
     if (run.source === "planned") {
       const code = this.goalCode(undefined, undefined);
       return node.kind === "plan" && !canPlan(code, run) ? undefined : plannedCode(code, definition, node);
+    }
+    if (!bound && run.source === "dynamic") {
+      return registeredCode(this.#steps, node);
     }
     const workflow = bound?.workflow ?? this.#workflows.get(run.workflow);
     return workflow && staticCode(workflow, node);

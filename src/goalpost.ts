@@ -3,21 +3,24 @@ import { Attendance, takeAllForLost } from "./attendance.ts";
 import { cancelOnAbort } from "./cancel-on-abort.ts";
 import { childRuns } from "./child-runs.ts";
 import { CodeRegistry } from "./code-registry.ts";
+import { composeGoals } from "./compose-goals.ts";
 import type { App } from "./core/app.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
-import { GoalpostError, isGoalpostError } from "./core/errors.ts";
+import { GoalpostError } from "./core/errors.ts";
+import type { FlowFunctions, FlowRef } from "./core/flow.ts";
 import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import { DEFAULT_QUEUE, instanceLane } from "./core/lanes.ts";
 import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
 import type { StepMap } from "./core/step.ts";
-import { NO_USAGE } from "./core/usage.ts";
 import type { Workflow } from "./core/workflow.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import { systemClock } from "./engine/system-clock.ts";
 import type { Worker as EngineWorker } from "./engine/worker.ts";
 import { databaseFromEnvironment } from "./environment.ts";
+import { FlowRuns } from "./flow-runs.ts";
+import { Flows } from "./flows.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import { Instances } from "./instances.ts";
 import { ChannelHub } from "./messaging/channel-hub.ts";
@@ -34,11 +37,12 @@ import {
 import { RunPlaces } from "./run-place.ts";
 import {
   type ComposedResult,
+  type FlowResult,
   type GoalHandle,
   type GoalResult,
   type RunHandle,
   type RunResult,
-  throwUnlessCompleted,
+  toRunResult,
 } from "./run-result.ts";
 import { RunStarter, type StartedRun } from "./run-starter.ts";
 import { RunWaits } from "./run-waits.ts";
@@ -79,6 +83,7 @@ export class Goalpost implements AsyncDisposable {
   readonly instanceId: string;
   readonly runs: Runs;
   readonly instances: Instances;
+  readonly flows: Flows;
   /** Messages between processes. */
   readonly channels: Channels;
   readonly #hub: ChannelHub;
@@ -92,6 +97,7 @@ export class Goalpost implements AsyncDisposable {
   readonly #takeOver: TakeOver;
   readonly #goals: GoalRuns;
   readonly #workflows: WorkflowRuns;
+  readonly #flowRuns: FlowRuns;
   #closing: Promise<void> | undefined;
 
   private constructor(opened: Parts) {
@@ -99,8 +105,8 @@ export class Goalpost implements AsyncDisposable {
     this.#parts = parts;
     this.instanceId = parts.name;
     this.instances = new Instances(parts.driver);
-    this.#hub = new ChannelHub(parts);
-    this.channels = new Channels(parts, this.#hub);
+    this.#hub = new ChannelHub(opened);
+    this.channels = new Channels(opened, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
     this.#attendance = new Attendance({
       ...parts,
@@ -130,6 +136,8 @@ export class Goalpost implements AsyncDisposable {
       waits: new RunWaits({ ...parts, wake }),
       retry: (runId, resetAll) => this.#retry(runId, resetAll),
     });
+    this.flows = new Flows(parts.driver, this.runs);
+    this.#flowRuns = new FlowRuns(parts.driver);
     const starting = {
       ...parts,
       registry: this.#registry,
@@ -215,6 +223,7 @@ export class Goalpost implements AsyncDisposable {
     let started: StartedRun;
     try {
       started = await this.#workflows.start(workflow, input, { ...options, runId });
+      this.#watch.stored(started.runId);
     } catch (error) {
       stopWaiting.abort();
       throw error;
@@ -246,6 +255,34 @@ export class Goalpost implements AsyncDisposable {
       events: (from) => this.runs.events(runId, from),
       cancel: (reason) => this.runs.cancel(runId, { reason }),
     };
+  }
+
+  /**
+   * Starts a run of a flow, made with `gp.flows`, as it is now, and waits for its end.
+   * @param steps what carries out each step of the flow, by its name
+   * @throws FLOW_NOT_FOUND, RunFailedError; INVALID_INPUT if a function is missing, before anything is stored
+   */
+  // biome-ignore lint/complexity/useMaxParams: the call of the README.
+  async executeDynamic(
+    flow: FlowRef,
+    input: unknown,
+    steps: FlowFunctions,
+    options: StartOptions = {},
+  ): Promise<FlowResult> {
+    const prepared = await this.#flowRuns.prepare(flow, steps, options);
+    return this.execute(prepared.workflow, input, prepared.options);
+  }
+
+  /** Starts a run of a flow; returns once it is stored. @throws FLOW_NOT_FOUND, INVALID_INPUT */
+  // biome-ignore lint/complexity/useMaxParams: like executeDynamic.
+  async startDynamic(
+    flow: FlowRef,
+    input: unknown,
+    steps: FlowFunctions,
+    options: StartOptions = {},
+  ): Promise<RunHandle<FlowResult>> {
+    const prepared = await this.#flowRuns.prepare(flow, steps, options);
+    return this.start(prepared.workflow, input, prepared.options);
   }
 
   /** Plans a goal, runs it and waits for its end. @throws RunFailedError, INVALID_INPUT */
@@ -307,17 +344,8 @@ export class Goalpost implements AsyncDisposable {
     { parallel = true, ...options }: ComposeOptions = {},
   ): Promise<ComposedResult[]> {
     checkGoalOptions(options);
-    const read = goals.map(readGoal);
-    const one = (goal: Goal): Promise<ComposedResult> =>
-      this.executeGoal(goal, decomposer, steps, options).catch((error: unknown) => toComposedFailure(error));
-    if (parallel) {
-      return Promise.all(read.map(one));
-    }
-    const results: ComposedResult[] = [];
-    for (const goal of read) {
-      results.push(await one(goal));
-    }
-    return results;
+    const one = (goal: Goal): Promise<GoalResult> => this.executeGoal(goal, decomposer, steps, options);
+    return composeGoals(goals.map(readGoal), one, parallel);
   }
 
   /** Carries out what is ready now, and no more; returns how many tasks that were. For workers with `start: false`. */
@@ -386,16 +414,4 @@ export class Goalpost implements AsyncDisposable {
     this.#registry.release(runId);
     this.#workers.abortRun(runId, new GoalpostError("CANCELLED", `run ${runId} was cancelled`));
   }
-}
-
-function toComposedFailure(error: unknown): ComposedResult {
-  if (!isGoalpostError(error)) {
-    throw error;
-  }
-  return { status: "failed", error };
-}
-
-function toRunResult<O>(run: FinishedRun): RunResult<O> {
-  throwUnlessCompleted(run);
-  return { runId: run.id, output: run.output as O, usage: NO_USAGE };
 }

@@ -13,6 +13,18 @@ export {
   RunFailedError,
 } from "./core/errors.ts";
 export type {
+  Flow,
+  FlowFunction,
+  FlowFunctions,
+  FlowMapOptions,
+  FlowOptions,
+  FlowRef,
+  FlowStep,
+  FlowStepOptions,
+  FlowSummary,
+  Optional,
+} from "./core/flow.ts";
+export type {
   DecomposeContext,
   Decomposer,
   Dependency,
@@ -47,6 +59,7 @@ export type { Usage } from "./core/usage.ts";
 export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
 export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
+export type { Flows } from "./flows.ts";
 export { Goalpost } from "./goalpost.ts";
 export type { Instances } from "./instances.ts";
 export type { Channels, HistoryOptions, ListenOptions } from "./messaging/channels.ts";
@@ -58,7 +71,15 @@ export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./
 export { type RenderOptions, renderMermaid, renderTree } from "./plan/render.ts";
 export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
 export type { EventsOptions } from "./run-events.ts";
-export type { ComposedResult, GoalHandle, GoalResult, Progress, RunHandle, RunResult } from "./run-result.ts";
+export type {
+  ComposedResult,
+  FlowResult,
+  GoalHandle,
+  GoalResult,
+  Progress,
+  RunHandle,
+  RunResult,
+} from "./run-result.ts";
 export type { ApproveOptions, RejectOptions } from "./run-waits.ts";
 export type { WaitOptions } from "./run-watch.ts";
 export type { CancelOptions, PruneOptions, RetryOptions, RunRecord, Runs } from "./runs.ts";

@@ -1,7 +1,9 @@
 import { type ErrorRecord, fromErrorRecord } from "./core/error-record.ts";
 import { GoalpostError, RunFailedError } from "./core/errors.ts";
 import type { TaskSpec } from "./core/goal.ts";
-import type { GoalResult } from "./core/results.ts";
+import type { Json } from "./core/json.ts";
+import type { GoalResult, RunResult } from "./core/results.ts";
+import { NO_USAGE } from "./core/usage.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { EventsOptions } from "./run-events.ts";
 import type { WaitOptions } from "./run-watch.ts";
@@ -9,6 +11,9 @@ import type { RunEvent } from "./store/events.ts";
 import type { RunSummary } from "./store/runs.ts";
 
 export type { GoalResult, RunResult } from "./core/results.ts";
+
+/** What a finished run of a flow returns. */
+export type FlowResult = RunResult<Readonly<Record<string, Json>>>;
 
 /** How one of several goals ended. */
 export type ComposedResult = GoalResult | { readonly status: "failed"; readonly error: GoalpostError };
@@ -76,4 +81,10 @@ export function tasksOf(graph: unknown): readonly unknown[] {
     throw new GoalpostError("INVALID_INPUT", "a task graph is an array of tasks or { tasks: [...] }");
   }
   return tasks as readonly TaskSpec[];
+}
+
+/** @throws RunFailedError unless the run completed */
+export function toRunResult<O>(run: FinishedRun): RunResult<O> {
+  throwUnlessCompleted(run);
+  return { runId: run.id, output: run.output as O, usage: NO_USAGE };
 }

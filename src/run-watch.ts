@@ -4,6 +4,7 @@ import { GoalpostError } from "./core/errors.ts";
 import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
+import { findMissing } from "./store/missing-runs.ts";
 import { findFinished } from "./store/runs.ts";
 
 /** How often the database is asked for runs that end elsewhere. */
@@ -27,6 +28,8 @@ export class RunWatch {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #waiters = new Map<string, Set<Waiter>>();
+  /** Of those waited for: the runs that are known to be stored. If one of them is not there, it was deleted. */
+  readonly #stored = new Set<string>();
   #cancelLook: (() => void) | undefined;
   #closed = false;
   #looking = false;
@@ -41,16 +44,28 @@ export class RunWatch {
 
   /** A run is final. */
   finished(run: FinishedRun): void {
-    const waiters = this.#waiters.get(run.id);
-    this.#waiters.delete(run.id);
-    for (const waiter of waiters ?? []) {
+    for (const waiter of this.#takeWaiters(run.id)) {
       waiter.resolve(run);
     }
   }
 
+  /** The run that is waited for is stored now. */
+  stored(runId: string): void {
+    if (this.#waiters.has(runId)) {
+      this.#stored.add(runId);
+    }
+  }
+
+  #takeWaiters(runId: string): Iterable<Waiter> {
+    const waiters = this.#waiters.get(runId);
+    this.#waiters.delete(runId);
+    this.#stored.delete(runId);
+    return waiters ?? [];
+  }
+
   /**
    * Resolves when the run is final.
-   * @throws WAIT_TIMEOUT, CLOSED, INVALID_INPUT, or the signal's reason
+   * @throws WAIT_TIMEOUT, CLOSED, INVALID_INPUT, or the signal's reason; RUN_NOT_FOUND if the run is deleted
    */
   async wait(runId: string, options: WaitOptions = {}): Promise<FinishedRun> {
     checkWait(options);
@@ -73,14 +88,22 @@ export class RunWatch {
     }
   }
 
-  /** Asks the database now for one run, then waits like {@link wait}: also if it does not answer, it may later. */
+  /**
+   * Asks the database now for one run that is stored, then waits like {@link wait}: also if it does not answer, it may
+   * later. @throws RUN_NOT_FOUND if the run is deleted
+   */
   async waitFor(runId: string, options: WaitOptions = {}): Promise<FinishedRun> {
     checkWait(options);
     const [already] = await findFinished(this.#driver, [runId]).catch((error: unknown) => {
       this.#logger.warn({ runId, error: String(error) }, "could not look for the run; looking again");
       return [];
     });
-    return already ?? this.wait(runId, options);
+    if (already) {
+      return already;
+    }
+    const ended = this.wait(runId, options);
+    this.stored(runId);
+    return ended;
   }
 
   /** Looks now instead of at the next time: something may have ended elsewhere. */
@@ -128,7 +151,7 @@ export class RunWatch {
     const waiters = this.#waiters.get(runId);
     waiters?.delete(waiter);
     if (waiters?.size === 0) {
-      this.#waiters.delete(runId);
+      this.#takeWaiters(runId);
     }
   }
 
@@ -148,6 +171,7 @@ export class RunWatch {
         for (const run of ids.length > 0 ? await findFinished(this.#driver, ids) : []) {
           this.finished(run);
         }
+        await this.#tellOfDeleted();
       } catch (error) {
         this.#logger.warn({ error: String(error) }, "could not look for finished runs; looking again");
       }
@@ -156,6 +180,17 @@ export class RunWatch {
     this.#cancelLook = undefined;
     if (this.#waiters.size > 0 && !this.#closed) {
       this.#lookLater();
+    }
+  }
+
+  async #tellOfDeleted(): Promise<void> {
+    const ids = [...this.#stored];
+    for (const id of ids.length > 0 ? await findMissing(this.#driver, ids) : []) {
+      for (const waiter of this.#takeWaiters(id)) {
+        waiter.reject(
+          new GoalpostError("RUN_NOT_FOUND", `run ${id} was deleted while its end was waited for`),
+        );
+      }
     }
   }
 }

@@ -1,12 +1,15 @@
 import type { CodeRegistry } from "./code-registry.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
-import type { AnyWorkflow } from "./core/workflow.ts";
+import { type AnyWorkflow, mapsRun } from "./core/workflow.ts";
 import type { StartRow } from "./engine/protocol.ts";
 import { checkStartOptions, hashInput, inputToJson, type StartOptions, toStartFields } from "./options.ts";
 import type { RunPlaces } from "./run-place.ts";
 import type { RunStarter, StartedRun } from "./run-starter.ts";
 import { ensureDefinition } from "./store/definitions.ts";
+
+/** Ids of definitions that are remembered: flows can be made without end. */
+const MAX_DEFINITIONS = 1000;
 
 export interface WorkflowRunsOptions {
   readonly driver: Driver;
@@ -63,7 +66,7 @@ export class WorkflowRuns {
       );
     }
     const text = inputToJson(input, `the input of workflow "${workflow.name}" is`);
-    const overInput = workflow.steps.find((step) => step.map && step.map.over === undefined);
+    const overInput = workflow.steps.find((step) => step.map && mapsRun(step.map));
     if (overInput && !text.startsWith("[")) {
       throw new GoalpostError(
         "TYPE_VIOLATION",
@@ -79,14 +82,14 @@ export class WorkflowRuns {
       id: options.runId,
       definitionId,
       workflow: workflow.name,
-      source: "static",
+      source: workflow.source ?? "static",
       owner: workerId,
       inputHash: options.idempotencyKey === undefined ? null : hashInput(text),
       input: text,
       settings: null,
       shape: null,
       traced: options.events ?? false,
-      mapsInput: overInput !== undefined,
+      beginsWithMap: workflow.steps.some((step) => step.map !== undefined && step.after.length === 0),
     };
   }
 
@@ -95,9 +98,13 @@ export class WorkflowRuns {
     if (known) {
       return known;
     }
-    const { name, hash, shape } = workflow;
-    const id = ensureDefinition(this.#o.driver, { name, hash, shape, source: "static" });
+    const { name, hash, shape, source = "static" } = workflow;
+    const id = ensureDefinition(this.#o.driver, { name, hash, shape, source });
     this.#definitions.set(hash, id);
+    const [oldest] = this.#definitions.keys();
+    if (this.#definitions.size > MAX_DEFINITIONS && oldest !== undefined) {
+      this.#definitions.delete(oldest);
+    }
     id.catch(() => this.#definitions.delete(hash));
     return id;
   }

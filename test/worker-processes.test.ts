@@ -198,7 +198,7 @@ describe("a worker process", () => {
 
   test("that is told to stop but cannot end in time puts its task back", { timeout: 60_000 }, async () => {
     const site = await Site.open();
-    const worker = await site.worker("worker", ["--grace", "100"]);
+    const worker = await site.worker("worker", ["--grace", "100ms"]);
     const starter = await site.client({ serves: false });
     const handle = await starter.start(held, "a", distributed);
     await site.untilHeld(["a"]);

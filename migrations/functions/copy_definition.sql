@@ -20,9 +20,9 @@ begin
     return _definition;
   end if;
   insert into goalpost.steps (definition_id, position, name, kind, dependencies, rank, lane, step, on_skip,
-    on_exhausted, map_over, map_concurrency, inputs, spec)
+    on_exhausted, map_over, map_concurrency, inputs, spec, map_items)
   select _copy, s.position, s.name, s.kind, s.dependencies, s.rank, s.lane, s.step, s.on_skip,
-    s.on_exhausted, s.map_over, s.map_concurrency, s.inputs, s.spec
+    s.on_exhausted, s.map_over, s.map_concurrency, s.inputs, s.spec, s.map_items
   from goalpost.steps s where s.definition_id = _definition and s.position < _next;
   insert into goalpost.edges (definition_id, src, dst, reason, optional)
   select _copy, e.src, e.dst, e.reason, e.optional from goalpost.edges e

@@ -13,10 +13,11 @@ begin
   for _map in
     select k.run_id, k.position, k.definition_id, s.name, s.step, s.rank, s.map_over, s.map_concurrency,
       goalpost.lane_of(r.lane, s.lane) as lane, r.prio, r.key, r.max_parallel, o.name as source,
-      case when s.map_over is null then r.input else coalesce(d.output, '[]') end as list
+      case when s.map_items is not null then s.map_items when s.map_over is null then r.input
+        else coalesce(d.output, '[]') end as list
     from goalpost.read_keys(_runs, _positions, _definitions, null) k
     cross join lateral (
-      select name, step, rank, lane, map_over, map_concurrency from goalpost.steps
+      select name, step, rank, lane, map_over, map_items, map_concurrency from goalpost.steps
       where definition_id = k.definition_id and position = k.position offset 0) s
     cross join lateral (select lane, prio, key, max_parallel, input from goalpost.runs where id = k.run_id offset 0) r
     left join lateral (

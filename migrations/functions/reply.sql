@@ -32,7 +32,7 @@ begin
       where t.run_id = _held.run_ids[_i] and t.position = _held.positions[_i] and t.item = _held.items[_i]
         and t.delivery = _held.deliveries[_i] and t.status = 'running';
       continue when not found;
-      select s.kind, s.inputs, s.kind <> 'map' or s.map_over is not null as reads into _step
+      select s.kind, s.inputs, s.kind <> 'map' or s.map_over is not null or s.map_items is not null as reads into _step
       from goalpost.steps s where s.definition_id = _task.definition_id and s.position = _task.position;
       _tasks := _tasks || concat('["', _task.run_id, '",', _task.position, ',', _task.item, ',', _task.delivery, ',',
         _task.failures, ',', _task.definition_id, ',', coalesce(_task.input, 'null'), ',',

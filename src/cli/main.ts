@@ -70,7 +70,7 @@ function fleetCommands(program: Command): void {
     .option("--queue <name...>", "the queues to serve (default: default)")
     .option("--capability <name...>", "what steps may require, such as gpu")
     .option("--concurrency <count>", "tasks carried out at once (default: 10)", toCount)
-    .option("--grace <ms>", "milliseconds for what is under way to end (default: 30000)", toMilliseconds)
+    .option("--grace <duration>", "for what is under way to end, such as 10s (default: 30s)", toMilliseconds)
     .option("--database <url>", DATABASE_HELP)
     .action((options: WorkerCommandOptions) =>
       action(async () => (await import("./worker.ts")).runWorker(options)),

@@ -4,6 +4,7 @@ export type ErrorCode =
   | "DECOMPOSER_FAILED"
   | "RUN_FAILED"
   | "RUN_NOT_FOUND"
+  | "FLOW_NOT_FOUND"
   | "INVALID_STATE"
   | "INVALID_INPUT"
   | "STEP_FAILED"

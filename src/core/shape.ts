@@ -21,6 +21,8 @@ export interface ShapeNode {
   readonly spec: NodeSpec;
   /** Of a map: the position of the node whose output it maps over. Default: it maps over the run's input. */
   readonly mapOver?: number;
+  /** Of a map: what it maps over, if that is fixed. */
+  readonly mapItems?: readonly Json[];
 }
 
 /** The part of a node that the database keeps for the code. */
@@ -37,7 +39,7 @@ export interface NodeSpec {
   readonly timeoutMs?: number;
   readonly onSkip?: OnSkip;
   readonly onExhausted?: OnExhausted;
-  /** Of a map in a planned run: the task whose output it maps over. */
+  /** Of a map: the task or step whose output it maps over, or "run" for the run's input. */
   readonly over?: string;
   /** Items of a map that may be under way at once. */
   readonly concurrency?: number;
@@ -94,7 +96,8 @@ export function shapeToRows(shape: Shape): Json {
     ]),
     shape.nodes.map((node) => node.spec as Json),
     shape.edges.map((edge) => [edge.src, edge.dst, edge.reason, edge.optional]),
-  ];
+    shape.nodes.some((node) => node.mapItems) ? shape.nodes.map((node) => node.mapItems ?? null) : null,
+  ] as Json;
 }
 
 const WITH_OUTPUT: ReadonlySet<NodeKind> = new Set(["step", "map", "join"]);

@@ -1,3 +1,4 @@
+import type { Json } from "./json.ts";
 import type { OnExhausted, OnSkip, StepPolicy } from "./retry.ts";
 import type { Shape } from "./shape.ts";
 
@@ -22,8 +23,15 @@ export interface WorkflowStep {
 export interface WorkflowMap {
   /** The step whose output is mapped over; undefined for the run's input. */
   readonly over?: string | undefined;
+  /** What is mapped over, if that is fixed. */
+  readonly items?: readonly Json[] | undefined;
   /** Items under way at once; undefined for any number. */
   readonly concurrency?: number | undefined;
+}
+
+/** Whether a map goes over the run's input. */
+export function mapsRun({ over, items }: WorkflowMap): boolean {
+  return over === undefined && items === undefined;
 }
 
 /**
@@ -36,6 +44,8 @@ export interface Workflow<in Input, out Output> {
   /** The DAG as it is stored, and the hash that tells versions of it apart. */
   readonly shape: Shape;
   readonly hash: string;
+  /** Where the DAG is from: code, or rows. Default: `static`, code. */
+  readonly source?: "static" | "dynamic" | undefined;
   /** Carries the types; never called. */
   readonly types?: (input: Input) => Output;
 }

@@ -229,8 +229,8 @@ export interface StartRow {
   readonly maxParallel?: number | null;
   /** Transitions are written to goalpost.events. */
   readonly traced?: boolean;
-  /** It begins with a map over its input. */
-  readonly mapsInput?: boolean;
+  /** Maps are among its first tasks. */
+  readonly beginsWithMap?: boolean;
   readonly labels: Json;
   /** JSON text. */
   readonly input: string;
@@ -282,7 +282,7 @@ export function encodeStart(row: StartRow): BatchRow {
   ]);
   const planned = row.shape !== null || row.settings !== null;
   const shape = planned ? `[${JSON.stringify(row.settings)},${row.shape ?? "null"}]` : null;
-  const extras = Boolean(row.maxParallel) || row.traced === true || row.mapsInput === true;
+  const extras = Boolean(row.maxParallel) || row.traced === true || row.beginsWithMap === true;
   return { head, payload: row.input, shape, extras };
 }
 

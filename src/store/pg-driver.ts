@@ -32,7 +32,12 @@ export function createPgDriver(pool: PoolLike, options: PgDriverOptions): Driver
         return async () => undefined;
       }
       pooled ??= isTransactionPooled(pool);
-      if (await pooled) {
+      const known = await pooled.catch(() => {
+        // No connection could be had: the listener tries again, and so does this.
+        pooled = undefined;
+        return false;
+      });
+      if (known) {
         options.logger.warn(
           { channel },
           "there is a transaction pooler before the database: not listening, looking now and then",

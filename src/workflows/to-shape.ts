@@ -1,6 +1,6 @@
 import type { OnExhausted, OnSkip, StepPolicy } from "../core/retry.ts";
 import { END, hopRanks, type NodeSpec, type Shape, type ShapeEdge } from "../core/shape.ts";
-import type { WorkflowMap } from "../core/workflow.ts";
+import { mapsRun, type WorkflowMap } from "../core/workflow.ts";
 
 /** What a step's place in a workflow says of it. */
 export interface PlacedStep {
@@ -38,6 +38,7 @@ export function toShape(steps: readonly PlacedStep[]): Shape {
     rank: ranks[position] ?? 0,
     spec: toSpec(step),
     ...(step.map?.over !== undefined && { mapOver: positions.get(step.map.over) ?? end }),
+    ...(step.map?.items && { mapItems: step.map.items }),
   }));
   return {
     nodes: [...nodes, { name: END, kind: "end", dependencies: leaves.length, rank: 0, spec: {} }],
@@ -47,6 +48,12 @@ export function toShape(steps: readonly PlacedStep[]): Shape {
 
 function toSpec({ policy, onSkip, onExhausted, map }: PlacedStep): NodeSpec {
   return JSON.parse(
-    JSON.stringify({ ...policy, onSkip, onExhausted, concurrency: map?.concurrency }),
+    JSON.stringify({
+      ...policy,
+      onSkip,
+      onExhausted,
+      over: map && (mapsRun(map) ? "run" : map.over),
+      concurrency: map?.concurrency,
+    }),
   ) as NodeSpec;
 }

@@ -59,6 +59,7 @@ describe("policies", () => {
       maxAttempts: 1,
       timeoutMs: 10,
       retry: DEFAULT_RETRY,
+      approval: false,
     });
     expect(resolvePolicy({ retry: { factor: 3 } }).retry).toEqual({ ...DEFAULT_RETRY, factor: 3 });
     expect(resolvePolicy()).toMatchObject({ maxAttempts: 3, timeoutMs: 30_000 });
