@@ -1,4 +1,4 @@
-import { runOn } from "./with-postgres.ts";
+import { checkpoint, runOn } from "./with-postgres.ts";
 
 /** Where the rows of a crowd stand: done with, or in a lane with a priority and an order in it. */
 export interface Crowd {
@@ -47,11 +47,15 @@ export async function addCrowd(database: string, { runs, workflow, ready }: Crow
        where s.definition_id = ${definition} and s.dependencies = 0`,
     );
   }
+  await checkCrowd(database, { runs, workflow, ready });
+  await checkpoint(database);
+}
+
+/** @throws if the crowd is not there, or not there any more */
+export async function checkCrowd(database: string, { runs, ready }: Crowd): Promise<void> {
   const table = ready ? "ready" : "tasks";
   const [row] = await runOn(database, `select count(*)::int as count from goalpost.${table}`);
   if (Number(row?.count) < runs) {
-    throw new Error(`the crowd was not stored: goalpost.${table} has ${row?.count} rows`);
+    throw new Error(`goalpost.${table} has ${row?.count} rows of a crowd of ${runs}`);
   }
-  // What is still to be written of it is not for the runs to wait for.
-  await runOn(database, "checkpoint");
 }

@@ -1,5 +1,5 @@
 import { type AnyWorkflow, Goalpost, silentLogger, workflow } from "goalpost";
-import { addCrowd, type Crowd } from "./crowds.ts";
+import { addCrowd, type Crowd, checkCrowd } from "./crowds.ts";
 import type { BenchContext } from "./section.ts";
 import { median, round, time } from "./statistics.ts";
 import { checkThreeSteps, STEPS_PER_RUN, threeSteps } from "./three-steps.ts";
@@ -63,7 +63,9 @@ function againstEmpty({ server }: BenchContext, crowd: (lane: string) => Crowd):
         const added = crowd(String(row?.lane));
         await addCrowd(fullDatabase, added);
         const rows = added.runs * (added.ready ? 1 : ROWS_PER_RUN);
-        return { rows, ...(await inTurn(empty, full)) };
+        const figures = await inTurn(empty, full);
+        await checkCrowd(fullDatabase, added);
+        return { rows, ...figures };
       } finally {
         await empty.close();
         await full.close();

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { createDatabase, dropDatabase, runOn, withPostgres } from "../bench/with-postgres.ts";
+import { checkpoint, createDatabase, dropDatabase, withPostgres } from "../bench/with-postgres.ts";
 import { compare, OURS, type SystemFigures, summarize, toTable } from "./compare.ts";
 import type { Figures } from "./measure.ts";
 import { runChild } from "./run-child.ts";
@@ -71,7 +71,7 @@ async function measureAll(server: string, { names, rounds, ...how }: Options): P
       const { name, database, figures } = contender;
       console.error(`round ${round} of ${rounds}: ${name}`);
       // What the one before left to be written is not for this one to wait for.
-      await runOn(server, "checkpoint");
+      await checkpoint(server);
       try {
         figures.push(await runChild(name, { ...how, database }));
       } catch (error) {
