@@ -66,22 +66,25 @@ async function measureAll(server: string, { names, rounds, ...how }: Options): P
       failed: false,
     })),
   );
-  for (let round = 1; round <= rounds; round++) {
-    for (const contender of contenders.filter(({ failed }) => !failed)) {
-      const { name, database, figures } = contender;
-      console.error(`round ${round} of ${rounds}: ${name}`);
-      // What the one before left to be written is not for this one to wait for.
-      await checkpoint(server);
-      try {
-        figures.push(await runChild(name, { ...how, database }));
-      } catch (error) {
-        contender.failed = true;
-        console.error(`${name} is left out: ${error instanceof Error ? error.message : error}`);
+  try {
+    for (let round = 1; round <= rounds; round++) {
+      for (const contender of contenders.filter(({ failed }) => !failed)) {
+        console.error(`round ${round} of ${rounds}: ${contender.name}`);
+        // What the one before left to be written is not for this one to wait for.
+        await checkpoint(server);
+        try {
+          const { name, database, figures } = contender;
+          figures.push(await runChild(name, { ...how, database }));
+        } catch (error) {
+          contender.failed = true;
+          console.error(`${contender.name} is left out: ${error instanceof Error ? error.message : error}`);
+        }
       }
     }
-  }
-  for (const { database } of contenders) {
-    await dropDatabase(server, database);
+  } finally {
+    for (const { database } of contenders) {
+      await dropDatabase(server, database);
+    }
   }
   return contenders
     .filter(({ failed }) => !failed)

@@ -15,31 +15,46 @@ export interface Figures {
   readonly latenciesMs: readonly number[];
 }
 
+/** What the process tells its parent. */
+export type Message = { readonly figures: Figures } | { readonly error: string };
+
 const WARM_UP = { runs: 300, ms: 1000, alone: 10 };
 /** Runs that count, however fast they are over. */
 const LEAST_RUNS = 300;
 const LATENCY_SAMPLES = 50;
 
-const [name, options] = process.argv.slice(2);
-const { system } = (await import(`./systems/${name}.ts`)) as { system: System };
-const { database, seconds, ...openOptions } = JSON.parse(options ?? "{}") as MeasureOptions;
-const opened = await system.open(database, openOptions);
+// A parent that was stopped leaves no measurement behind.
+process.once("disconnect", () => process.exit(1));
 
-await runFor(opened, { inFlight: system.inFlight, runs: WARM_UP.runs, ms: WARM_UP.ms });
-const runsPerSecond = await runFor(opened, {
-  inFlight: system.inFlight,
-  runs: LEAST_RUNS,
-  ms: seconds * 1000,
-});
-await measureAlone(opened, WARM_UP.alone);
-const latenciesMs = await measureAlone(opened, LATENCY_SAMPLES);
-
-const figures: Figures = { runsPerSecond, latenciesMs };
-process.send?.(figures);
-await opened.close();
-// Some systems leave timers or connections behind.
-process.disconnect?.();
+const message: Message = await measure().then(
+  (figures) => ({ figures }),
+  (error: unknown) => ({ error: describe(error) }),
+);
+await new Promise((resolve) => process.send?.(message, resolve));
+// Not left to the event loop: some systems leave timers or connections behind.
 process.exit(0);
+
+async function measure(): Promise<Figures> {
+  const [name, options] = process.argv.slice(2);
+  const { system } = (await import(`./systems/${name}.ts`)) as { system: System };
+  const { database, seconds, ...openOptions } = JSON.parse(options ?? "{}") as MeasureOptions;
+  const { inFlight } = system;
+  const opened = await system.open(database, openOptions);
+  await runFor(opened, { inFlight, runs: WARM_UP.runs, ms: WARM_UP.ms });
+  const runsPerSecond = await runFor(opened, { inFlight, runs: LEAST_RUNS, ms: seconds * 1000 });
+  await measureAlone(opened, WARM_UP.alone);
+  const latenciesMs = await measureAlone(opened, LATENCY_SAMPLES);
+  await opened.close();
+  return { runsPerSecond, latenciesMs };
+}
+
+/** An error with its causes, without their stacks. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) {
+    return String(error);
+  }
+  return error.cause === undefined ? error.message : `${error.message}: ${describe(error.cause)}`;
+}
 
 /** Keeps that many runs in flight until both the runs and the time are reached; returns the runs per second. */
 async function runFor(

@@ -1,13 +1,13 @@
 import { fork } from "node:child_process";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import type { Figures, MeasureOptions } from "./measure.ts";
+import type { Figures, MeasureOptions, Message } from "./measure.ts";
 
 const LIMIT_MS = 180_000;
 
 /**
  * Measures a system in a process of its own.
- * @throws if it ends without figures, with what it wrote to standard error above
+ * @throws with what went wrong there
  */
 export function runChild(name: string, options: MeasureOptions): Promise<Figures> {
   const jiti = join(dirname(createRequire(import.meta.url).resolve("jiti/package.json")), "lib/jiti-cli.mjs");
@@ -16,21 +16,22 @@ export function runChild(name: string, options: MeasureOptions): Promise<Figures
     // What it prints must not mix with our own output.
     stdio: ["ignore", process.stderr, process.stderr, "ipc"],
   });
-  let figures: Figures | undefined;
-  child.once("message", (message) => {
-    figures = message as Figures;
+  let message: Message | undefined;
+  child.once("message", (sent) => {
+    message = sent as Message;
   });
   return new Promise((resolve, reject) => {
     const late = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
     child.once("error", reject);
     child.once("exit", (code, signal) => {
       clearTimeout(late);
-      if (figures) {
-        resolve(figures);
-      } else if (signal === "SIGKILL") {
-        reject(new Error(`no figures after ${LIMIT_MS / 1000} s`));
+      if (message && "figures" in message) {
+        resolve(message.figures);
+      } else if (message) {
+        reject(new Error(message.error));
       } else {
-        reject(new Error(`its process ended with ${code ?? signal} before it had figures`));
+        const reason = signal === "SIGKILL" ? `killed after ${LIMIT_MS / 1000} s` : `exit ${code ?? signal}`;
+        reject(new Error(`its process ended without figures (${reason})`));
       }
     });
   });
