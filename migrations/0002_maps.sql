@@ -86,7 +86,11 @@ alter table goalpost.runs
     status, execution, output is not null, error is not null, finished_at is not null, max_parallel, running));
 
 -- What a part of an exchange did: runs that ended, tasks that it handed to the worker, and the lanes that it queued others in.
+-- known: what the worker need not be told because it has just told it: see reply.
 create type goalpost.advanced as (over uuid[], runs uuid[], positions int[], items int[], deliveries int[],
-  queued text[]);
+  queued text[], known text[]);
+-- A task that advance() decided.
+create type goalpost.decided as (run_id uuid, "position" int, definition_id bigint, kind text, status text, delivery int,
+  skip boolean, cascades boolean, lane text, limited boolean);
 -- The best place in a worker's lanes that is taken; null if the lanes are empty.
 create type goalpost.place as (prio int, key double precision, rank double precision);

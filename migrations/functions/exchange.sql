@@ -83,5 +83,5 @@ begin
     perform goalpost.publish();
   end if;
   return goalpost.reply(_worker, case when _handed or _replayed then _seq end, _refused, _stale, _over,
-    _poll or _reports is not null, _fleet);
+    _poll or _reports is not null, _fleet, _got.known || _roots.known);
 end $$;

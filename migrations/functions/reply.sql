@@ -4,11 +4,12 @@
 --   values  [[run, position, output], …] each dependency output once
 --   runs    [[run, input, settings, workflow, source, extras], …] of the claimed tasks; the input only if a task reads
 --           it (items of maps over it do without), the settings only if one plans; more than once if tasks differ there
+--           _known: keys (see below) of values and runs that the worker has told in this very call
 --   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error, owned], …]
 --   fleet   what goalpost.beat returned, if the call carried a beat
 --   dueInMs milliseconds until the next delayed task is due; only if _timers says that it may have changed
 create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[], _timers boolean,
-  _fleet json)
+  _fleet json, _known text[])
 returns text language plpgsql as $$
 declare
   _held   record;
@@ -16,7 +17,7 @@ declare
   _step   record;
   _input  int;
   _key    text;
-  _seen   text[] := '{}';
+  _seen   text[] := coalesce(_known, '{}');
   _tasks  text[];
   _values text[];
   _runs   text[];
@@ -24,45 +25,62 @@ declare
   _due    double precision;
 begin
   if _handout is not null then
-    select run_ids, positions, items, deliveries into _held
-    from goalpost.handouts where worker = _worker and seq = _handout;
-    for _i in 1..coalesce(cardinality(_held.run_ids), 0) loop
-      select t.run_id, t.position, t.item, t.delivery, t.failures, t.definition_id, t.input into _task
-      from goalpost.tasks t
-      where t.run_id = _held.run_ids[_i] and t.position = _held.positions[_i] and t.item = _held.items[_i]
-        and t.delivery = _held.deliveries[_i] and t.status = 'running';
-      continue when not found;
-      select s.kind, s.inputs, s.kind <> 'map' or s.map_over is not null or s.map_items is not null as reads into _step
-      from goalpost.steps s where s.definition_id = _task.definition_id and s.position = _task.position;
-      _tasks := _tasks || concat('["', _task.run_id, '",', _task.position, ',', _task.item, ',', _task.delivery, ',',
-        _task.failures, ',', _task.definition_id, ',', coalesce(_task.input, 'null'), ',',
-        case when _task.delivery > 1 then coalesce(
-          (select json_object_agg(p.key, p.value) from goalpost.checkpoints p
-            where p.run_id = _task.run_id and p.position = _task.position and p.item = _task.item), 'null')
-          else 'null' end, ',',
-        case when _task.delivery > 1
-          then coalesce(goalpost.answers_of(_task.run_id, _task.position, _task.item)::text, 'null') else 'null' end, ']');
+    if (select cardinality(run_ids) > 8 from goalpost.handouts where worker = _worker and seq = _handout) then
+      with task as materialized (
+        select c.ord, t.*, s.kind, s.inputs, s.kind <> 'map' or s.map_over is not null or s.map_items is not null as reads
+        from (select * from goalpost.handouts where worker = _worker and seq = _handout) h
+        cross join lateral goalpost.read_handout(h.run_ids, h.positions, h.items, h.deliveries) c
+        cross join lateral (
+          select run_id, position, item, delivery, failures, definition_id, input from goalpost.tasks
+          where run_id = c.run_id and position = c.position and item = c.item and delivery = c.delivery
+            and status = 'running' offset 0) t
+        cross join lateral (
+          select kind, inputs, map_over, map_items from goalpost.steps
+          where definition_id = t.definition_id and position = t.position offset 0) s)
+      select
+        (select array_agg(goalpost.task_text(t.run_id, t.position, t.item, t.delivery, t.failures, t.definition_id, t.input)
+          order by t.ord) from task t),
+        (select array_agg(concat('["', n.run_id, '",', n.position, ',', d.output, ']'))
+          from (select distinct t.run_id, i.position from task t cross join lateral unnest(t.inputs) i(position)
+            where concat(t.run_id, i.position) <> all(_seen)) n
+          cross join lateral (
+            select output from goalpost.tasks
+            where run_id = n.run_id and position = n.position and item = -1 and status = 'completed' offset 0) d),
+        (select array_agg(goalpost.run_text(n.run_id, n.reads, n.plans))
+          from (select distinct t.run_id, t.reads, t.kind = 'plan' as plans from task t
+            where concat(t.run_id, t.reads, t.kind = 'plan') <> all(_seen)) n)
+      into _tasks, _values, _runs;
+    else
+      select run_ids, positions, items, deliveries into _held
+      from goalpost.handouts where worker = _worker and seq = _handout;
+      for _i in 1..coalesce(cardinality(_held.run_ids), 0) loop
+        select t.run_id, t.position, t.item, t.delivery, t.failures, t.definition_id, t.input into _task
+        from goalpost.tasks t
+        where t.run_id = _held.run_ids[_i] and t.position = _held.positions[_i] and t.item = _held.items[_i]
+          and t.delivery = _held.deliveries[_i] and t.status = 'running';
+        continue when not found;
+        select s.kind, s.inputs, s.kind <> 'map' or s.map_over is not null or s.map_items is not null as reads into _step
+        from goalpost.steps s where s.definition_id = _task.definition_id and s.position = _task.position;
+        _tasks := _tasks || goalpost.task_text(_task.run_id, _task.position, _task.item, _task.delivery,
+          _task.failures, _task.definition_id, _task.input);
 
-      _key := concat(_task.run_id, _step.reads, _step.kind = 'plan');
-      if _key <> all(_seen) then
-        _seen := _seen || _key;
-        _runs := _runs || (
-          select concat('["', r.id, '",', case when _step.reads then r.input else 'null' end, ',',
-            case when _step.kind = 'plan' then coalesce(r.settings, 'null') else 'null' end, ',', to_json(r.workflow),
-            ',"', r.source, '",', to_json(r.traced or r.max_parallel is not null), ']')
-          from goalpost.runs r where r.id = _task.run_id);
-      end if;
-      foreach _input in array _step.inputs loop
-        _key := concat(_task.run_id, _input);
+        _key := concat(_task.run_id, _step.reads, _step.kind = 'plan');
         if _key <> all(_seen) then
           _seen := _seen || _key;
-          _values := _values || (
-            select concat('["', t.run_id, '",', t.position, ',', t.output, ']')
-            from goalpost.tasks t
-            where t.run_id = _task.run_id and t.position = _input and t.item = -1 and t.status = 'completed');
+          _runs := _runs || goalpost.run_text(_task.run_id, _step.reads, _step.kind = 'plan');
         end if;
+        foreach _input in array _step.inputs loop
+          _key := concat(_task.run_id, _input);
+          if _key <> all(_seen) then
+            _seen := _seen || _key;
+            _values := _values || (
+              select concat('["', t.run_id, '",', t.position, ',', t.output, ']')
+              from goalpost.tasks t
+              where t.run_id = _task.run_id and t.position = _input and t.item = -1 and t.status = 'completed');
+          end if;
+        end loop;
       end loop;
-    end loop;
+    end if;
   end if;
   if _over is not null then
     select json_agg(json_build_array(i.run_id, r.status, case when r.owner = _worker then r.output end, r.error,

@@ -9,8 +9,8 @@
 --   suspended: payload is what the task waits for: see suspend_tasks
 --   released:  the task was not carried through (its worker stops, or lacks the code): ready again after so many ms
 --
--- Here and in advance() rows are changed one at a time, by key: for the few tasks of a call that costs a fraction of
--- one large statement, and its plan cannot go wrong.
+-- Here and in the functions that it calls a few rows are changed one at a time, by key, and many by one statement: what
+-- that one costs before its first row is several times what a row by key costs, which in turn costs twice its row.
 create or replace function goalpost.settle(
   _worker uuid, _reports json, _payloads json, _shapes json, _extras boolean, _lanes text[], _room int,
   _head goalpost.place, out refused json, out progress goalpost.advanced)
@@ -24,7 +24,8 @@ declare
   _positions   int[] := '{}';
   _definitions bigint[] := '{}';
   _cascades    boolean[] := '{}';
-  _count       int := 0;
+  _known       text[];
+  _count       int;
   _items       boolean := false;
   _other       boolean := false;
   _grows       boolean := false;
@@ -32,39 +33,68 @@ declare
   _fatal       bigint[];
   _more        record;
 begin
-  for _report in select * from goalpost.read_reports(_reports, _payloads, _shapes) loop
-    _count := _count + 1;
-    if _report.outcome = 'completed' then
-      update goalpost.tasks t set status = 'completed', output = _report.payload, finished_at = _at
-      where t.run_id = _report.run_id and t.position = _report.position and t.item = _report.item
-        and t.status = 'running' and t.worker = _worker and t.delivery = _report.delivery
-      returning t.definition_id into _definition;
-    else
+  _count := json_array_length(_reports);
+  if _count > 8 then
+    with report as materialized (
+      select r.*, 'running' as was, _worker as worker from goalpost.read_reports(_reports, _payloads, _shapes) r),
+    settled as (
       update goalpost.tasks t set
-        status = case when _report.outcome in ('skipped', 'failed', 'suspended') then _report.outcome else 'ready' end,
-        error = case when _report.outcome = 'failed' then _report.payload end,
-        failures = t.failures + case when _report.outcome = 'retry' or (_report.outcome = 'failed' and _report.number = 0)
-          then 1 else 0 end,
-        started_at = case when _report.outcome <> 'skipped' then t.started_at end,
-        finished_at = case when _report.outcome in ('skipped', 'failed') then _at end
-      where t.run_id = _report.run_id and t.position = _report.position and t.item = _report.item
-        and t.status = 'running' and t.worker = _worker and t.delivery = _report.delivery
-      returning t.definition_id into _definition;
-    end if;
-    continue when not found;
-    _settled := _settled || _report.ord;
-    _grows := _grows or _report.shape is not null;
-    if _report.item >= 0 then
-      _items := true;
-    elsif _report.outcome in ('completed', 'skipped') then
-      _runs := _runs || _report.run_id;
-      _positions := _positions || _report.position;
-      _definitions := _definitions || _definition;
-      _cascades := _cascades || (_report.outcome = 'skipped' and _report.number = 1);
-    end if;
-    _suspends := _suspends or _report.outcome = 'suspended';
-    _other := _other or _report.outcome not in ('completed', 'skipped', 'suspended');
-  end loop;
+        status = case when r.outcome in ('retry', 'released') then 'ready' else r.outcome end,
+        output = case when r.outcome = 'completed' then r.payload end,
+        error = case when r.outcome = 'failed' then r.payload end,
+        failures = t.failures + case when r.outcome = 'retry' or (r.outcome = 'failed' and r.number = 0) then 1 else 0 end,
+        started_at = case when r.outcome <> 'skipped' then t.started_at end,
+        finished_at = case when r.outcome in ('completed', 'skipped', 'failed') then _at end
+      from report r
+      where t.run_id = r.run_id and t.position = r.position and t.item = r.item
+        and t.status = r.was and t.worker = r.worker and t.delivery = r.delivery
+      returning r.ord, r.outcome, r.number, t.run_id, t.position, t.item, t.definition_id, r.shape is not null as grows,
+        r.outcome in ('completed', 'skipped') and t.item < 0 as counts)
+    select coalesce(array_agg(ord), '{}'), array_agg(run_id) filter (where counts), array_agg(position) filter (where counts),
+      array_agg(definition_id) filter (where counts), array_agg(outcome = 'skipped' and number = 1) filter (where counts),
+      coalesce(bool_or(outcome not in ('completed', 'skipped', 'suspended')), false),
+      coalesce(bool_or(outcome = 'suspended'), false), coalesce(bool_or(grows), false), coalesce(bool_or(item >= 0), false),
+      array_agg(concat(run_id, 'tf')) filter (where counts)
+        || array_agg(concat(run_id, position)) filter (where counts and outcome = 'completed')
+    into _settled, _runs, _positions, _definitions, _cascades, _other, _suspends, _grows, _items, _known from settled;
+  else
+    for _report in select * from goalpost.read_reports(_reports, _payloads, _shapes) loop
+      if _report.outcome = 'completed' then
+        update goalpost.tasks t set status = 'completed', output = _report.payload, finished_at = _at
+        where t.run_id = _report.run_id and t.position = _report.position and t.item = _report.item
+          and t.status = 'running' and t.worker = _worker and t.delivery = _report.delivery
+        returning t.definition_id into _definition;
+      else
+        update goalpost.tasks t set
+          status = case when _report.outcome in ('skipped', 'failed', 'suspended') then _report.outcome else 'ready' end,
+          error = case when _report.outcome = 'failed' then _report.payload end,
+          failures = t.failures + case when _report.outcome = 'retry' or (_report.outcome = 'failed' and _report.number = 0)
+            then 1 else 0 end,
+          started_at = case when _report.outcome <> 'skipped' then t.started_at end,
+          finished_at = case when _report.outcome in ('skipped', 'failed') then _at end
+        where t.run_id = _report.run_id and t.position = _report.position and t.item = _report.item
+          and t.status = 'running' and t.worker = _worker and t.delivery = _report.delivery
+        returning t.definition_id into _definition;
+      end if;
+      continue when not found;
+      _settled := _settled || _report.ord;
+      _grows := _grows or _report.shape is not null;
+      if _report.item >= 0 then
+        _items := true;
+      elsif _report.outcome in ('completed', 'skipped') then
+        _runs := _runs || _report.run_id;
+        _positions := _positions || _report.position;
+        _definitions := _definitions || _definition;
+        _cascades := _cascades || (_report.outcome = 'skipped' and _report.number = 1);
+        _known := _known || concat(_report.run_id, 'tf');
+        if _report.outcome = 'completed' then
+          _known := _known || concat(_report.run_id, _report.position);
+        end if;
+      end if;
+      _suspends := _suspends or _report.outcome = 'suspended';
+      _other := _other or _report.outcome not in ('completed', 'skipped', 'suspended');
+    end loop;
+  end if;
 
   if _extras then
     perform goalpost.trace_reports(_reports, _payloads, _settled);
@@ -108,6 +138,7 @@ begin
     progress.over := progress.over || goalpost.fail_runs(_reports, _payloads, _fatal);
   end if;
 
+  progress.known := _known;
   if _count > cardinality(_settled) then
     _more := goalpost.refuse_reports(_worker, _reports, _payloads, _settled);
     refused := _more.refused;

@@ -40,6 +40,7 @@ begin
     on conflict do nothing
     returning id, status, lane, prio, key, deadline_at, max_parallel into _run;
     continue when not found;
+    _got.known := _got.known || concat(_run.id, 'tf');
     select array_agg(s.position order by s.rank) as positions, bool_and(s.lane is null) as here into _first
     from goalpost.steps s where s.definition_id = _definition and s.dependencies = 0 and s.kind <> 'map';
     -- Rows are inserted as they will be: tasks that go straight to the worker are running from the beginning.

@@ -86,6 +86,7 @@ function skip(options: AttemptOptions): Report {
     number: cascades ? 1 : 0,
     shape: null,
     extras: run.extras,
+    run,
   };
 }
 
@@ -204,6 +205,7 @@ function complete(options: AttemptOptions, result: TaskResult): Report {
     number: 0,
     shape,
     extras: options.run.extras,
+    run: options.run,
   };
 }
 
@@ -241,6 +243,7 @@ function fail(options: AttemptOptions, thrown: unknown): Report {
     number: again ? delayAfter(error, () => retryDelayMs(retry, attempt, Math.random())) : undecided ? 1 : 0,
     shape: null,
     extras: options.run.extras,
+    run: options.run,
   };
 }
 

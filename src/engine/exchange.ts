@@ -15,6 +15,9 @@ import {
   type Report,
   type StartRow,
   type TaskKey,
+  type Told,
+  type ToldRun,
+  valueKey,
 } from "./protocol.ts";
 import { isTransient } from "./transient.ts";
 
@@ -33,6 +36,10 @@ interface Element {
   readonly kind: Kind;
   readonly row: BatchRow;
   readonly task: TaskKey | null;
+  /** What the worker tells by it and need not be told again. */
+  readonly told: ToldRun | null;
+  /** It reports an output. */
+  readonly completes?: boolean;
   readonly resolve: (refusedWith: string | null) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -77,23 +84,34 @@ export class Exchange {
 
   /** Stores a run. */
   async start(row: StartRow): Promise<void> {
-    await this.#add("start", encodeStart(row), null);
+    const told = encodeStart(row);
+    await this.#add("start", told, {
+      task: null,
+      told: { ...row, extras: told.extras, inputText: row.input },
+    });
   }
 
   /** Settles a task; resolves to the task's status if the report was refused, else null. */
   report(report: Report): Promise<string | null> {
-    return this.#add("report", encodeReport(report), report.task);
+    const { task, run } = report;
+    // An item may not know the whole of its run.
+    const told = task.item < 0 && run ? { ...run, id: task.runId } : null;
+    return this.#add("report", encodeReport(report), {
+      task,
+      told,
+      completes: report.outcome === "completed",
+    });
   }
 
   /** Stores a checkpoint; resolves to a status if the task is no longer held, else null. */
   mark(task: TaskKey, key: string, value: string): Promise<string | null> {
-    return this.#add("mark", encodeMark(task, key, value), task);
+    return this.#add("mark", encodeMark(task, key, value), { task, told: null });
   }
 
   /** Notes that the function of a task has begun. */
   started(task: TaskKey): void {
     // Told for the record: if it cannot be, the task's own report cannot either, and says so.
-    this.#add("mark", encodeStarted(task), task).catch(() => undefined);
+    this.#add("mark", encodeStarted(task), { task, told: null }).catch(() => undefined);
   }
 
   /** Asks for tasks although there may be nothing to hand in. */
@@ -129,14 +147,18 @@ export class Exchange {
     }
   }
 
-  #add(kind: Kind, row: BatchRow, task: TaskKey | null): Promise<string | null> {
+  #add(
+    kind: Kind,
+    row: BatchRow,
+    about: Pick<Element, "task" | "told" | "completes">,
+  ): Promise<string | null> {
     if (this.#stopped) {
       return Promise.reject(
         new GoalpostError("CLOSED", "this client is closed; open another one with Goalpost.open()"),
       );
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ kind, row, task, resolve, reject });
+      this.#waiting.push({ kind, row, ...about, resolve, reject });
       this.#schedule();
     });
   }
@@ -245,7 +267,7 @@ export class Exchange {
       this.#closed.push(...closed);
       throw error;
     });
-    const reply = parseReply(rows[0]?.reply ?? "{}");
+    const reply = parseReply(rows[0]?.reply ?? "{}", toTold(batch));
     if (reply.tasks.length > 0) {
       this.#outstanding.set(seq, reply.tasks.length);
     }
@@ -277,6 +299,20 @@ export class Exchange {
 /** The order in which tasks are locked. */
 function sortByTask(elements: readonly Element[]): Element[] {
   return elements.toSorted((a, b) => (a.task && b.task ? compareTasks(a.task, b.task) : 0));
+}
+
+function toTold({ starts, reports }: Record<"starts" | "reports", readonly Element[]>): Told {
+  const runs = new Map<string, ToldRun>();
+  const outputs = new Map<string, string>();
+  for (const { task, told, row, completes } of [...starts, ...reports]) {
+    if (told) {
+      runs.set(told.id, told);
+    }
+    if (task && told && completes) {
+      outputs.set(valueKey(task.runId, task.position), row.payload);
+    }
+  }
+  return { runs, outputs };
 }
 
 function toBatch(elements: readonly Element[]): (string | null)[] {

@@ -40,6 +40,8 @@ export interface StoredWait {
 export interface RunInfo {
   readonly id: string;
   readonly input: Json;
+  /** The input's JSON text: functions may change the input that they are given. */
+  readonly inputText: string;
   /** Only where a task of the hand-out plans; they can hold a whole graph. */
   readonly settings: Json;
   readonly workflow: string;
@@ -140,8 +142,55 @@ export function valueKey(runId: string, position: number): string {
   return `${runId}/${position}`;
 }
 
+/** What is known of a run without being told. */
+export type ToldRun = Pick<RunInfo, "id" | "workflow" | "source" | "extras" | "inputText">;
+
+/** What a worker has told in a call and is not told again: runs that it knows, and outputs by {@link valueKey}. */
+export interface Told {
+  readonly runs: ReadonlyMap<string, ToldRun>;
+  readonly outputs: ReadonlyMap<string, string>;
+}
+
+const NOTHING_TOLD: Told = { runs: new Map(), outputs: new Map() };
+
 /** Reads the text that goalpost.exchange answers with. */
-export function parseReply(text: string): Reply {
+export function parseReply(text: string, told: Told = NOTHING_TOLD): Reply {
+  return complete(readReply(text), told);
+}
+
+/** Adds what the call itself told of the runs whose tasks it was given. */
+function complete(reply: Reply, told: Told): Reply {
+  if (reply.tasks.length === 0) {
+    return reply;
+  }
+  const runs = new Map(reply.runs);
+  for (const { runId } of reply.tasks) {
+    const known = told.runs.get(runId);
+    // A map's item may have been told of its run without the input.
+    if (known && (!runs.has(runId) || runs.get(runId)?.inputText === "null")) {
+      const { workflow, source, extras, inputText } = known;
+      const settings = runs.get(runId)?.settings ?? null;
+      runs.set(runId, {
+        id: runId,
+        input: JSON.parse(inputText) as Json,
+        inputText,
+        settings,
+        workflow,
+        source,
+        extras,
+      });
+    }
+  }
+  const values = new Map(reply.values);
+  for (const [key, output] of told.outputs) {
+    if (!values.has(key) && runs.has(key.slice(0, key.indexOf("/")))) {
+      values.set(key, JSON.parse(output) as Json);
+    }
+  }
+  return { ...reply, runs, values };
+}
+
+function readReply(text: string): Reply {
   const raw = JSON.parse(text) as RawReply;
   return {
     tasks: (raw.tasks ?? []).map(
@@ -199,6 +248,7 @@ function readRuns(rows: readonly RunRow[]): Map<string, RunInfo> {
     runs.set(id, {
       id,
       input: input ?? known?.input ?? null,
+      inputText: input === null ? (known?.inputText ?? "null") : JSON.stringify(input),
       settings: settings ?? known?.settings ?? null,
       workflow,
       source,
@@ -299,6 +349,8 @@ export interface Report {
   readonly shape: string | null;
   /** As in {@link RunInfo}. */
   readonly extras: boolean;
+  /** The task's run; absent if it is not known. */
+  readonly run?: RunInfo | undefined;
 }
 
 /** A report as an element of _reports. */

@@ -32,12 +32,12 @@ export function createPgDriver(pool: PoolLike, options: PgDriverOptions): Driver
         return async () => undefined;
       }
       pooled ??= isTransactionPooled(pool);
-      const known = await pooled.catch(() => {
-        // No connection could be had: the listener tries again, and so does this.
+      const isPooled = await pooled.catch((error: unknown) => {
+        // No connection could be had: who tries again is told then.
         pooled = undefined;
-        return false;
+        throw error;
       });
-      if (known) {
+      if (isPooled) {
         options.logger.warn(
           { channel },
           "there is a transaction pooler before the database: not listening, looking now and then",

@@ -21,7 +21,15 @@ test("a try that was aborted before it began, while its definition was loaded, d
       checkpoints: {},
       waits: [],
     },
-    run: { id: "r", input: null, settings: null, workflow: "w", source: "static", extras: false },
+    run: {
+      id: "r",
+      input: null,
+      settings: null,
+      workflow: "w",
+      source: "static",
+      extras: false,
+      inputText: "null",
+    },
     node: { position: 0, name: "a", kind: "step", spec: {}, inputs: [] },
     inputs: {},
     code: {
