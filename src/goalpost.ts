@@ -34,6 +34,7 @@ import {
   readGoal,
   type StartOptions,
 } from "./options.ts";
+import { Queues } from "./queues.ts";
 import { RunPlaces } from "./run-place.ts";
 import {
   type ComposedResult,
@@ -83,6 +84,7 @@ export class Goalpost implements AsyncDisposable {
   readonly instanceId: string;
   readonly runs: Runs;
   readonly instances: Instances;
+  readonly queues: Queues;
   readonly flows: Flows;
   /** Messages between processes. */
   readonly channels: Channels;
@@ -105,6 +107,7 @@ export class Goalpost implements AsyncDisposable {
     this.#parts = parts;
     this.instanceId = parts.name;
     this.instances = new Instances(parts.driver);
+    this.queues = new Queues(parts.driver);
     this.#hub = new ChannelHub(opened);
     this.channels = new Channels(opened, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);

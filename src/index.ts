@@ -70,6 +70,7 @@ export type { OpenOptions, WorkersOptions } from "./open-options.ts";
 export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./options.ts";
 export { type RenderOptions, renderMermaid, renderTree } from "./plan/render.ts";
 export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
+export type { Queues } from "./queues.ts";
 export type { EventsOptions } from "./run-events.ts";
 export type {
   ComposedResult,
@@ -90,6 +91,7 @@ export type { Database } from "./store/open-driver.ts";
 export type { PGliteLike } from "./store/pglite-driver.ts";
 export type { PoolLike } from "./store/pool-like.ts";
 export type { PruneReport } from "./store/prune.ts";
+export type { QueueSummary } from "./store/queues.ts";
 export type { RunFilter, RunOrder } from "./store/run-list.ts";
 export type { RunStatus, RunSummary } from "./store/runs.ts";
 export type { AttemptRecord, TaskRecord, TaskStatus } from "./store/task-rows.ts";

@@ -10,6 +10,8 @@ declare
   _positions int[] := '{}';
   _items     int[] := '{}';
   _took      record;
+  _free      int;
+  _capped    text[];
   _got       goalpost.advanced;
 begin
   if cardinality(_lanes) > 1 then
@@ -21,10 +23,21 @@ begin
   end if;
   foreach _lane in array _order loop
     exit when cardinality(_runs) >= _room;
+    _free := _room - cardinality(_runs);
+    if starts_with(_lane, 'queue:') then
+      -- Of a queue with a limit as many as it allows; whoever claims from it next waits until these are counted.
+      select l.max_running - l.running as left into _took from goalpost.lanes l
+      where l.lane = split_part(_lane, '+', 1) and l.max_running is not null for update;
+      if found then
+        _capped := _capped || split_part(_lane, '+', 1);
+        _free := least(_free, _took.left);
+      end if;
+      continue when _free <= 0;
+    end if;
     with candidate as (
       delete from goalpost.ready q where q.ctid = any(array(
         select r.ctid from goalpost.ready r where r.lane = _lane
-        order by r.lane, r.prio, r.key, r.rank limit _room - cardinality(_runs) for update skip locked))
+        order by r.lane, r.prio, r.key, r.rank limit _free for update skip locked))
       returning q.prio, q.key, q.rank, q.run_id, q.position, q.item)
     select array_agg(c.run_id order by c.prio, c.key, c.rank) as runs,
       array_agg(c.position order by c.prio, c.key, c.rank) as positions,
@@ -52,6 +65,14 @@ begin
   select array_agg(c.run_id order by c.ord), array_agg(c.position order by c.ord), array_agg(c.item order by c.ord),
     array_agg(c.delivery order by c.ord)
   into _got.runs, _got.positions, _got.items, _got.deliveries from claimed c;
+  if _capped is not null then
+    update goalpost.lanes l set running = l.running + c.n
+    from (
+      select r.lane, count(*)::int as n from unnest(_got.runs) g(id)
+      cross join lateral (select lane from goalpost.runs where id = g.id offset 0) r
+      where r.lane = any(_capped) group by 1 order by 1) c
+    where l.lane = c.lane;
+  end if;
   if cardinality(_runs) > coalesce(cardinality(_got.runs), 0) then
     perform goalpost.park(_runs, _positions, _items);
   end if;

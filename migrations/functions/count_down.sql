@@ -38,7 +38,7 @@ begin
         _limited := _run.max_parallel is not null;
       end if;
       _lane := goalpost.lane_of(_run.lane, _child.lane);
-      _direct := _room > 0 and _run.status = 'running' and not _limited and _lane = any(_lanes)
+      _direct := _room > 0 and _run.status = 'running' and not _limited and _lane = any(_lanes) and not goalpost.is_capped(_lane)
         and (_head.key is null or (_run.prio, _run.key, _child.rank) <= (_head.prio, _head.key, _head.rank));
     end if;
     update goalpost.tasks t set deps_left = t.deps_left - _child.n, skip = t.skip or _child.skip,

@@ -18,7 +18,7 @@ begin
     select d.run_id, d.position, -1 as item, 'waiting' as was, d.n, d.skip, s.kind, s.rank, s.on_skip,
       goalpost.lane_of(r.lane, s.lane) as lane, r.prio, r.key, r.max_parallel is not null as limited,
       s.kind in ('step', 'plan') and r.status = 'running' and r.max_parallel is null
-        and goalpost.lane_of(r.lane, s.lane) = any(_lanes) and (select count(*) from due) <= _room
+        and goalpost.lane_of(r.lane, s.lane) = any(_lanes) and not goalpost.is_capped(r.lane) and (select count(*) from due) <= _room
         and (_head.key is null or (r.prio, r.key, s.rank) <= (_head.prio, _head.key, _head.rank)) as direct
     from due d
     cross join lateral (

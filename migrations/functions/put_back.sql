@@ -47,6 +47,16 @@ begin
     returning lane)
   select (select count(*) from back), (select array_agg(distinct q.lane) from queued q) into _count, _lanes;
 
+  perform goalpost.leave_queue(h.run_id, h.n)
+  from (
+    select e.run_id, count(*)::int as n
+    from (select * from goalpost.handouts where worker = _worker and seq = any(_seqs)) h
+    cross join lateral goalpost.read_handout(h.run_ids, h.positions, h.items, h.deliveries) e
+    cross join lateral (
+      select 1 from goalpost.tasks
+      where run_id = e.run_id and position = e.position and item = e.item and delivery = e.delivery
+        and status = 'ready' and worker is null offset 0) t
+    group by 1 order by 1) h;
   for _poisoned in
     select distinct t.run_id, s.name, t.losses, coalesce(s.step, s.name) as step, t.failures
     from (select * from goalpost.handouts where worker = _worker and seq = any(_seqs)) h

@@ -45,7 +45,7 @@ begin
     from goalpost.steps s where s.definition_id = _definition and s.dependencies = 0 and s.kind <> 'map';
     -- Rows are inserted as they will be: tasks that go straight to the worker are running from the beginning.
     _direct := _run.status = 'running' and _run.max_parallel is null and cardinality(_first.positions) <= _room
-      and _first.here and _run.lane = any(_lanes)
+      and _first.here and _run.lane = any(_lanes) and not goalpost.is_capped(_run.lane)
       and (_head.key is null or (_run.prio, _run.key) < (_head.prio, _head.key));
     insert into goalpost.tasks (run_id, position, item, definition_id, status, deps_left, worker, delivery, started_at)
     select _run.id, s.position, -1, _definition,

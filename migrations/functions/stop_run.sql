@@ -6,6 +6,7 @@ as $$
 declare
   _lane text;
   _child boolean;
+  _running int;
 begin
   perform 1 from goalpost.tasks t where t.run_id = _run
     and t.status in ('waiting', 'ready', 'running', 'suspended') order by t.position, t.item for update;
@@ -14,6 +15,10 @@ begin
   returning case when execution = 'local' then lane end, parent_run_id is not null into _lane, _child;
   if not found then
     return false;
+  end if;
+  select count(*) into _running from goalpost.tasks where run_id = _run and status = 'running';
+  if _running > 0 then
+    perform goalpost.leave_queue(_run, _running);
   end if;
   update goalpost.tasks set status = 'cancelled', finished_at = goalpost.now()
   where run_id = _run and status in ('waiting', 'ready', 'running', 'suspended');
