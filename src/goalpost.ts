@@ -124,6 +124,7 @@ export class Goalpost implements AsyncDisposable {
       registry: this.#registry,
       attendance: this.#attendance,
       onFinished: (run) => this.#finished(run),
+      send: (channel, message) => this.channels.send(channel, message),
       children: childRuns(() => ({ goals: this.#goals, workflows: this.#workflows })),
     });
     const wake = (): void => this.#workers.wake();

@@ -17,6 +17,7 @@ export function makeContext<Input, Args>(
     signal: call.signal,
     log: call.log,
     once: call.once as StepContext<Input, Args>["once"],
+    channels: { send: call.send },
     ...makeWaits(call.waits),
   };
 }

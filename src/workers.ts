@@ -52,6 +52,7 @@ export interface WorkersParts {
   readonly registry: CodeRegistry;
   readonly attendance: Attendance;
   readonly children: ChildRuns;
+  readonly send: EngineWorkerOptions["send"];
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 

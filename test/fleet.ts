@@ -11,7 +11,7 @@ import { putBack } from "../src/store/instances.ts";
 import { migrate } from "../src/store/migrate.ts";
 import { createPgDriver } from "../src/store/pg-driver.ts";
 import { createDatabase } from "./contract/backends.ts";
-import { noChildren } from "./no-children.ts";
+import { noChildren, sendNothing } from "./no-children.ts";
 
 const LANE = "fleet";
 
@@ -69,6 +69,7 @@ export class Fleet {
       about: { name: `worker ${index}`, host: "test", pid: process.pid, version: "0" },
       onFinished: (run) => this.#finished(run),
       children: noChildren,
+      send: sendNothing,
     });
     worker.start();
     return { id, worker };

@@ -5,3 +5,6 @@ import type { ChildRuns } from "../src/engine/children.ts";
 export const noChildren: ChildRuns = childRuns(() => {
   throw new Error("this step starts no runs");
 });
+
+/** For steps that send no messages. */
+export const sendNothing = (): Promise<string> => Promise.reject(new Error("this step sends no messages"));

@@ -7,7 +7,7 @@ export default defineConfig({
     globalSetup: ["test/postgres.ts"],
     pool: "forks",
     // Half of the time is spent waiting for the database.
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 60_000,
   },

@@ -83,6 +83,14 @@ export interface StepContext<Input = GoalInput, Args = Json> {
    * @throws OUTPUT_NOT_JSON, OUTPUT_TOO_LARGE, LEASE_LOST
    */
   once<T>(key: string, fn: () => T | Promise<T>): Promise<Stored<T>>;
+  readonly channels: {
+    /**
+     * Stores a message in a channel and tells those who listen; returns its id. A step that is called again sends again,
+     * unless the call is wrapped in `once`.
+     * @throws INVALID_INPUT if JSON cannot hold the message
+     */
+    send(channel: string, message: unknown): Promise<string>;
+  };
   /**
    * Waits for that many milliseconds by the database's clock, up to 100 years.
    * @throws INVALID_INPUT, INVALID_STATE if the key was that of another wait

@@ -23,6 +23,7 @@ export interface AttemptOptions {
   readonly logger: Logger;
   readonly maxOutputBytes: number;
   readonly children: ChildRuns;
+  readonly send: TaskCall["send"];
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
   /** Notes that the function begins. */
@@ -151,6 +152,10 @@ function makeCall(options: AttemptOptions, own: { waits: Waits; approved: Json }
     log: options.logger,
     approvedArgs: own.approved ?? undefined,
     waits: own.waits,
+    send: (channel, message) => {
+      signal.throwIfAborted();
+      return options.send(channel, message);
+    },
     once: makeOnce(options, own.waits),
   };
 }

@@ -21,6 +21,8 @@ export interface TaskCall {
   /** Args that were given with the approval; they replace the planned ones. */
   readonly approvedArgs: Json | undefined;
   readonly waits: Waits;
+  /** Sends a message to a channel; returns its id. */
+  send(channel: string, message: unknown): Promise<string>;
   once(key: string, fn: () => unknown): Promise<Json>;
 }
 

@@ -1,7 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import type { Driver } from "../core/driver.ts";
-import type { ErrorRecord } from "../core/error-record.ts";
-import { GoalpostError, type GraphIssue } from "../core/errors.ts";
+import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import { type AttemptOptions, carryOut } from "./attempt.ts";
 import type { ChildRuns } from "./children.ts";
@@ -11,6 +10,7 @@ import { Exchange } from "./exchange.ts";
 import { type PreparedTask, prepareTasks } from "./prepare-tasks.ts";
 import { Presence, type PresenceOptions } from "./presence.ts";
 import type { ClaimedTask, FinishedRun, FleetView, Reply, Report, StartRow } from "./protocol.ts";
+import { toRefusal } from "./refusal.ts";
 import { isTransient } from "./transient.ts";
 import { UnknownCode } from "./unknown-code.ts";
 
@@ -35,6 +35,8 @@ export interface WorkerOptions extends PresenceOptions {
   /** A call was not answered: nothing was seen of the others. */
   readonly onUnanswered?: ((error: unknown) => void) | undefined;
   readonly children: ChildRuns;
+  /** Sends a message to a channel; returns its id. */
+  readonly send: (channel: string, message: unknown) => Promise<string>;
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
@@ -323,6 +325,7 @@ export class Worker {
       logger: this.#options.logger,
       maxOutputBytes: this.#options.maxOutputBytes,
       children: this.#options.children,
+      send: this.#options.send,
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
     });
@@ -387,19 +390,6 @@ export class Worker {
       this.#cancelPoll = this.#options.clock.timer(Math.ceil(dueInMs), () => this.wake());
     }
   }
-}
-
-/** The record that a task fails with when its report is refused; plain, so that it is not refused in turn. */
-function toRefusal(error: unknown): ErrorRecord {
-  const message = error instanceof Error ? error.message : String(error);
-  if (message.includes("steps_by_name")) {
-    const detail = String((error as { cause?: { detail?: unknown } }).cause?.detail ?? "");
-    const taskId = /=\(\d+, (.+)\) /.exec(detail)?.[1] ?? "";
-    const sentence = `task id "${taskId}" is taken by another task of this run; begin ids with the id of the task that is decomposed`;
-    const issues: GraphIssue[] = [{ code: "DUPLICATE_ID", message: sentence, taskId }];
-    return { code: "INVALID_GRAPH", message: sentence, details: { issues }, task: null };
-  }
-  return { code: "DATABASE_REFUSED", message: message.slice(0, 500), task: null };
 }
 
 function released(task: ClaimedTask): Report {

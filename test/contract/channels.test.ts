@@ -177,7 +177,7 @@ describeOnEachBackend("channels", (backend) => {
     const t = await backend.client();
     const channel = newChannel();
     const heard = await hear(t.gp, channel);
-    const w = workflow("sender").step("tell", () => t.gp.channels.send(channel, "from a step"));
+    const w = workflow("sender").step("tell", (_, ctx) => ctx.channels.send(channel, "from a step"));
     await t.gp.start(w, null);
     await t.settle();
     await vi.waitFor(() => expect(heard.payloads()).toEqual(["from a step"]));

@@ -10,7 +10,7 @@ import { staticCode } from "../../src/static-code.ts";
 import { ensureDefinition } from "../../src/store/definitions.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { createPgDriver } from "../../src/store/pg-driver.ts";
-import { noChildren } from "../no-children.ts";
+import { noChildren, sendNothing } from "../no-children.ts";
 
 export const LANE = "fire";
 
@@ -127,6 +127,7 @@ export function startFireWorker({ driver, id, concurrency, flow, logger }: FireW
     maxOutputBytes: 1_000_000,
     about: { name: `worker ${id}`, host: "test", pid: process.pid, version: "0" },
     children: noChildren,
+    send: sendNothing,
     onFinished: () => undefined,
   });
   worker.start();

@@ -1,0 +1,15 @@
+import type { ErrorRecord } from "../core/error-record.ts";
+import type { GraphIssue } from "../core/errors.ts";
+
+/** The record that a task fails with when its report is refused; plain, so that it is not refused in turn. */
+export function toRefusal(error: unknown): ErrorRecord {
+  const message = error instanceof Error ? error.message : String(error);
+  if (message.includes("steps_by_name")) {
+    const detail = String((error as { cause?: { detail?: unknown } }).cause?.detail ?? "");
+    const taskId = /=\(\d+, (.+)\) /.exec(detail)?.[1] ?? "";
+    const sentence = `task id "${taskId}" is taken by another task of this run; begin ids with the id of the task that is decomposed`;
+    const issues: GraphIssue[] = [{ code: "DUPLICATE_ID", message: sentence, taskId }];
+    return { code: "INVALID_GRAPH", message: sentence, details: { issues }, task: null };
+  }
+  return { code: "DATABASE_REFUSED", message: message.slice(0, 500), task: null };
+}
