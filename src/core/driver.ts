@@ -10,6 +10,11 @@ export interface Queryable {
 /** The database, as the engine needs it. */
 export interface Driver extends Queryable {
   readonly kind: "postgres" | "pglite";
+  /**
+   * Runs one statement that is run again and again, under a name: where sessions last it is only read and planned once
+   * for each connection.
+   */
+  queryNamed<R extends Row = Row>(name: string, text: string, values: readonly unknown[]): Promise<R[]>;
   /** Runs `work` in one transaction on one connection; a throw rolls back. */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>;
   /** Runs several statements at once, without parameters, within a transaction given by the caller or its own. */

@@ -277,7 +277,11 @@ export class Exchange {
   async #untilAnswered(values: readonly unknown[]): Promise<{ reply: string }[]> {
     for (let delayMs = REPEAT_MS.first; ; delayMs = Math.min(REPEAT_MS.most, delayMs * 2)) {
       try {
-        return await this.#options.driver.query<{ reply: string }>(EXCHANGE, values);
+        return await this.#options.driver.queryNamed<{ reply: string }>(
+          "goalpost_exchange",
+          EXCHANGE,
+          values,
+        );
       } catch (error) {
         if (this.#stopped || !isTransient(error)) {
           throw error;

@@ -11,13 +11,28 @@ export interface PgDriverOptions {
   readonly ownsPool: boolean;
 }
 
+/** What a pool of pg itself can do, too. */
+interface NamedQueries {
+  query(query: { name: string; text: string; values: unknown[] }): Promise<{ rows: unknown[] }>;
+}
+
 /** A driver over a pool of PostgreSQL connections, one of which it keeps for as long as anything is listened to. */
 export function createPgDriver(pool: PoolLike, options: PgDriverOptions): Driver {
   const listeners = new Listeners(pool, options.logger);
   let pooled: Promise<boolean> | undefined;
+  /** Known once somebody has begun to listen. */
+  let lasting = false;
   return {
     kind: "postgres",
     query: (text, values) => queryOn(pool, text, values),
+    async queryNamed<R extends Row>(name: string, text: string, values: readonly unknown[]): Promise<R[]> {
+      // A pool that is not ours may not know statements with names.
+      if (!lasting || !options.ownsPool) {
+        return queryOn<R>(pool, text, values);
+      }
+      const named = { name, text, values: [...values] };
+      return (await (pool as unknown as NamedQueries).query(named)).rows as R[];
+    },
     async script(sql, tx) {
       await (tx ?? { query: (text: string) => queryOn(pool, text) }).query(sql);
     },
@@ -37,6 +52,7 @@ export function createPgDriver(pool: PoolLike, options: PgDriverOptions): Driver
         pooled = undefined;
         throw error;
       });
+      lasting = !isPooled;
       if (isPooled) {
         options.logger.warn(
           { channel },

@@ -23,6 +23,7 @@ export function createPgliteDriver(db: PGliteLike, release: () => Promise<void>)
   return {
     kind: "pglite",
     query: (text, values) => queryOn(db, text, values),
+    queryNamed: (_, text, values) => queryOn(db, text, values),
     async script(sql, tx) {
       await (tx ? (tx as PGliteTx).exec(sql) : db.exec(sql));
     },
