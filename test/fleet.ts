@@ -132,14 +132,15 @@ export class Fleet {
 
 /** A driver whose statements are carried out, but whose answers get lost now and then. */
 function forgetful(driver: Driver, losesAnswer: () => boolean): Driver {
+  const lose = <T>(rows: T): T => {
+    if (losesAnswer()) {
+      throw Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
+    }
+    return rows;
+  };
   return {
     ...driver,
-    query: async (text, values) => {
-      const rows = await driver.query(text, values);
-      if (losesAnswer()) {
-        throw Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
-      }
-      return rows as never;
-    },
+    query: async (text, values) => lose((await driver.query(text, values)) as never),
+    queryNamed: async (name, text, values) => lose((await driver.queryNamed(name, text, values)) as never),
   };
 }

@@ -178,13 +178,18 @@ describe("several processes on one database", () => {
       .step("d", { after: ["b", "c"] }, note);
     const runs = Array.from({ length: 30 }, async (_, index) => {
       const { runId } = await gp.start(w, index, index % 2 ? { maxParallel: 1 } : {});
-      for (let round = 0; round < 5; round++) {
+      for (let round = 0; round < 3; round++) {
         const paused = await other.runs.pause(runId).then(
           () => true,
           () => false,
         );
         if (paused) {
-          await other.runs.resume(runId);
+          // What was under way goes on, and may have been the last.
+          await other.runs.resume(runId).catch(async (error: unknown) => {
+            if ((await gp.runs.get(runId)).status !== "completed") {
+              throw error;
+            }
+          });
         }
       }
       return (await gp.runs.wait(runId, { timeoutMs: 15_000 })).status;

@@ -1,7 +1,7 @@
 import type { PoolClientLike, PoolLike } from "./pool-like.ts";
 
 /** Each look that finds nothing could have been unlucky: other clients of the pooler take its connections, too. */
-const LOOKS = 3;
+const LOOKS = 20;
 
 /**
  * Whether a pooler stands before the database that gives a connection's statements to changing sessions: then nothing

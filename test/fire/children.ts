@@ -32,7 +32,7 @@ export class ChildWorker {
     await vi.waitFor(
       () => child.logged("started") || Promise.reject(new Error("the worker does not start")),
       {
-        timeout: 15_000,
+        timeout: 30_000,
         interval: 10,
       },
     );
