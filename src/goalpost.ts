@@ -5,13 +5,10 @@ import { childRuns } from "./child-runs.ts";
 import { CodeRegistry } from "./code-registry.ts";
 import { composeGoals } from "./compose-goals.ts";
 import type { App } from "./core/app.ts";
-import type { Clock } from "./core/clock.ts";
-import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { FlowFunctions, FlowRef } from "./core/flow.ts";
 import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import { DEFAULT_QUEUE, instanceLane } from "./core/lanes.ts";
-import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
 import type { StepMap } from "./core/step.ts";
 import type { Workflow } from "./core/workflow.ts";
@@ -25,7 +22,7 @@ import { GoalRuns } from "./goal-runs.ts";
 import { Instances } from "./instances.ts";
 import { ChannelHub } from "./messaging/channel-hub.ts";
 import { Channels } from "./messaging/channels.ts";
-import { checkInstanceId, type OpenOptions, type WorkersOptions } from "./open-options.ts";
+import { type ClientParts, checkInstanceId, type OpenOptions, type WorkersOptions } from "./open-options.ts";
 import {
   type ComposeOptions,
   checkGoalOptions,
@@ -67,17 +64,6 @@ import { WorkflowRuns } from "./workflow-runs.ts";
 
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
-interface Parts {
-  readonly driver: Driver;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly name: string;
-  readonly concurrency: number;
-  readonly queues: readonly string[];
-  readonly capabilities: readonly string[];
-  readonly maxOutputBytes: number;
-}
-
 /** A client: one database, one local worker, and more if asked for. Made by {@link Goalpost.open}. */
 export class Goalpost implements AsyncDisposable {
   /** What this process is called in lists. */
@@ -89,7 +75,7 @@ export class Goalpost implements AsyncDisposable {
   /** Messages between processes. */
   readonly channels: Channels;
   readonly #hub: ChannelHub;
-  readonly #parts: Parts;
+  readonly #parts: ClientParts;
   readonly #workerId: string = newId();
   readonly #worker: EngineWorker;
   readonly #workers: Workers;
@@ -102,7 +88,7 @@ export class Goalpost implements AsyncDisposable {
   readonly #flowRuns: FlowRuns;
   #closing: Promise<void> | undefined;
 
-  private constructor(opened: Parts) {
+  private constructor(opened: ClientParts) {
     const parts = { ...opened, driver: timedDriver(opened.driver, opened.clock) };
     this.#parts = parts;
     this.instanceId = parts.name;
@@ -372,6 +358,7 @@ export class Goalpost implements AsyncDisposable {
 
   async #close(graceMs: number): Promise<void> {
     this.#takeOver.close();
+    this.#hub.refuseListeners();
     await this.#workers.stopAll(graceMs);
     await this.#hub.close(graceMs);
     this.#watch.close();

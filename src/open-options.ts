@@ -1,4 +1,5 @@
 import type { Clock } from "./core/clock.ts";
+import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { Logger } from "./core/logger.ts";
 import { defaultInstanceId } from "./environment.ts";
@@ -53,4 +54,16 @@ export function checkInstanceId(instanceId: unknown = defaultInstanceId()): stri
     );
   }
   return instanceId;
+}
+
+/** What a client is made of, once it is open. */
+export interface ClientParts {
+  readonly driver: Driver;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly name: string;
+  readonly concurrency: number;
+  readonly queues: readonly string[];
+  readonly capabilities: readonly string[];
+  readonly maxOutputBytes: number;
 }

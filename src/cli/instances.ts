@@ -33,7 +33,8 @@ function toRow(instance: InstanceSummary): string[] {
   return [
     instance.id,
     instance.status,
-    `${load.running}/${load.concurrency}`,
+    // What a stopped one said last is no load.
+    instance.status === "online" ? `${load.running}/${load.concurrency}` : "-",
     instance.queues.join(","),
     instance.capabilities.join(","),
     formatDuration(heartbeatAt.getTime() - startedAt.getTime()),

@@ -51,6 +51,7 @@ export class ChannelHub {
   readonly #reads = new Map<string, Promise<readonly RawMessage[]>>();
   readonly #doorbell: Doorbell;
   #cancelLook: (() => void) | undefined;
+  #refusing = false;
   #closed = false;
 
   constructor(parts: HubParts) {
@@ -74,9 +75,26 @@ export class ChannelHub {
     }
   }
 
+  /** The client is closing: what is listened to goes on for now, nobody begins any more. */
+  refuseListeners(): void {
+    this.#refusing = true;
+    for (const channel of this.#channels.values()) {
+      for (const { reject } of channel.joining.values()) {
+        reject(closedError());
+      }
+      channel.joining.clear();
+    }
+  }
+
+  #throwIfRefusing(): void {
+    if (this.#refusing) {
+      throw closedError();
+    }
+  }
+
   /** Resolves once every message that is sent from now on will reach the handler. @throws CLOSED */
   async listen({ channel: name, handler, after }: ListenRequest): Promise<Subscription> {
-    this.throwIfClosed();
+    this.#throwIfRefusing();
     const { driver, logger } = this.#parts;
     const subscriber: Subscriber = new Subscriber({
       channel: name,
@@ -92,7 +110,7 @@ export class ChannelHub {
     this.#subscribers.add(subscriber);
     try {
       await this.#doorbell.start();
-      this.throwIfClosed();
+      this.#throwIfRefusing();
       await this.#join(name, subscriber);
       return subscriber;
     } catch (error) {
@@ -104,6 +122,7 @@ export class ChannelHub {
   /** Ends every subscription; waits for handlers that are running, but not longer than `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.#closed = true;
+    this.refuseListeners();
     const ended = Promise.all([...this.#subscribers].map((subscriber) => subscriber.close()));
     if (graceMs > 0) {
       const cleanUps: (() => void)[] = [];
