@@ -28,6 +28,7 @@ import {
   DEFAULT_PLAN_TIMEOUT_MS,
   type GoalCode,
   type GoalSettings,
+  noModels,
   type StoredGoal,
   toGoal,
 } from "./planned-code.ts";
@@ -159,7 +160,7 @@ export class GoalRuns {
     );
     try {
       signal.throwIfAborted();
-      const asked = askDecomposer(code, { goal, limits, signal, log: this.#o.logger });
+      const asked = askDecomposer(code, { goal, limits, signal, log: this.#o.logger, llm: noModels });
       const tasks = await rejectOnAbort(asked, signal);
       const graph = await validate(tasks, { steps: steps ? code.steps : stepsIfAny(code), limits });
       await savePlan(this.#o.driver, { id: newId(), goal, graph });

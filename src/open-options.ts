@@ -1,6 +1,7 @@
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
+import type { LlmOptions } from "./core/llm-options.ts";
 import type { Logger } from "./core/logger.ts";
 import { defaultInstanceId } from "./environment.ts";
 import type { Database } from "./store/open-driver.ts";
@@ -18,6 +19,8 @@ export interface OpenOptions {
   readonly logger?: Logger | undefined;
   /** The local worker; false for none: runs are started, listed and cancelled, but nothing is carried out. */
   readonly workers?: WorkersOptions | false | undefined;
+  /** How models are called. Default: by the keys in the environment. */
+  readonly llm?: LlmOptions | undefined;
   /** For tests. Default: the machine's clock. */
   readonly clock?: Clock | undefined;
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { GoalpostError } from "./core/errors.ts";
 import { DEFAULT_LIMITS, type Goal, type GraphLimits } from "./core/goal.ts";
 import { canonicalJson, isObject, isStorableText, type Json, toJson } from "./core/json.ts";
+import type { Budget } from "./core/llm.ts";
 import { checkName } from "./core/names.ts";
 import { check, checkPolicy } from "./core/policy.ts";
 import type { StartRow } from "./engine/protocol.ts";
@@ -36,6 +37,8 @@ export interface StartOptions {
   /** Milliseconds after which the run fails with RUN_DEADLINE. Default: none. */
   readonly deadlineMs?: number | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** What the LLM and embedding calls of the run may cost at most. Default: no limit. */
+  readonly budget?: Budget | undefined;
   /** Keep what happens to the run, for `gp.runs.events()`. Default: true for goals, false for other workflows. */
   readonly events?: boolean | undefined;
   /** On execute…: aborting cancels the run. */
@@ -52,6 +55,13 @@ export interface GoalOptions extends StartOptions {
   readonly maxWidth?: number | undefined;
   /** Milliseconds that one try of planning may take. Default 120,000. */
   readonly planTimeoutMs?: number | undefined;
+  /** The plan waits for `gp.runs.approve` (or `reject`) of task "plan" before anything of it runs. Default false. */
+  readonly approvePlan?: boolean | undefined;
+  /**
+   * When a task has failed for good, the decomposer is asked to replace what has not started of the compound task
+   * around it (or of the whole plan), at most `max` times a run. Default: the run fails.
+   */
+  readonly replan?: { readonly on: "failure"; readonly max: number } | undefined;
   /**
    * If the last run of this goal in this database did not end, or was interrupted, go on with what it finished
    * instead of starting afresh. Default false.

@@ -1,6 +1,7 @@
 import { GoalpostError } from "./core/errors.ts";
 import {
   DEFAULT_LIMITS,
+  type DecomposeContext,
   type Decomposer,
   type Goal,
   type GraphLimits,
@@ -157,10 +158,14 @@ async function planTasks({ code, call, settings, definition, node }: Planning): 
     outputs: call.inputs,
     signal: call.signal,
     log: call.log,
+    llm: noModels,
   });
   const within = { depth, taken: definition.names(), finished: new Set(Object.keys(call.inputs)) };
   return validate(tasks, { steps: code.steps, limits: settings.limits, ...(task && { within }) });
 }
+
+export const noModels: DecomposeContext["llm"] = () =>
+  Promise.reject(new GoalpostError("NO_PROVIDER", "no model can be called here"));
 
 export interface PlanRequest {
   readonly goal: Goal;
@@ -170,6 +175,7 @@ export interface PlanRequest {
   readonly outputs?: Readonly<Record<string, Json>>;
   readonly signal: AbortSignal;
   readonly log: Logger;
+  readonly llm: DecomposeContext["llm"];
 }
 
 /** Asks the decomposer, told of the steps and the limits. */
@@ -188,5 +194,6 @@ export async function askDecomposer(code: GoalCode, request: PlanRequest): Promi
     outputs: request.outputs ?? {},
     signal: request.signal,
     log: request.log,
+    llm: request.llm,
   });
 }

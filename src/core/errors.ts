@@ -22,6 +22,11 @@ export type ErrorCode =
   | "DATABASE_AHEAD"
   | "DATABASE_UNAVAILABLE"
   | "DATABASE_REFUSED"
+  | "BUDGET_EXCEEDED"
+  | "PROVIDER_ERROR"
+  | "NO_PROVIDER"
+  | "RESPONSE_INVALID"
+  | "RESPONSE_REFUSED"
   | "CLOSED";
 
 /** What is wrong at one place of a task graph. */
@@ -74,6 +79,10 @@ const PERMANENT: ReadonlySet<ErrorCode> = new Set([
   "OUTPUT_TOO_LARGE",
   "TYPE_VIOLATION",
   "REJECTED",
+  "BUDGET_EXCEEDED",
+  "NO_PROVIDER",
+  "RESPONSE_INVALID",
+  "RESPONSE_REFUSED",
 ]);
 
 /** The one error of this library: a stable {@link ErrorCode} and a sentence that says what to do. */

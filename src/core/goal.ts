@@ -1,5 +1,6 @@
 import type { GraphIssue } from "./errors.ts";
 import type { Json } from "./json.ts";
+import type { LlmRequest, LlmResult } from "./llm.ts";
 import type { Logger } from "./logger.ts";
 import type { OnExhausted } from "./retry.ts";
 
@@ -115,6 +116,33 @@ export interface DecomposeContext {
   /** Aborts when planning takes too long or the run is cancelled. */
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** Why the tasks are to be made again; undefined the first time. */
+  readonly replan?: Replan | undefined;
+  /**
+   * Hands tasks on while the rest is still being planned: they may start at once. Each comes after those it depends on,
+   * and is part of the final answer as it is now. Undefined where nothing runs before the plan is whole.
+   * @throws InvalidGraphError
+   */
+  readonly stream?: ((tasks: readonly TaskSpec[]) => Promise<void>) | undefined;
+  /** Asks a model; on the run's account. A repeated planning gets the answers that it got before. */
+  llm<T>(request: LlmRequest<T>): Promise<LlmResult<T>>;
+}
+
+/** What a decomposer is told when a task of its plan has failed for good. */
+export interface Replan {
+  /** Which plan it will be: 2 for the first that replaces another. */
+  readonly version: number;
+  /** What failed. */
+  readonly failed: {
+    readonly id: string;
+    readonly step: string;
+    readonly code: string;
+    readonly message: string;
+  };
+  /** The plan that failed, without what is above it. */
+  readonly tasks: readonly TaskSpec[];
+  /** Outputs of those of its tasks that are completed; they stay, and new tasks may depend on them. */
+  readonly completed: Readonly<Record<string, Json>>;
 }
 
 /** Turns a goal into tasks: a plain function, {@link rules}, or an LLM. */

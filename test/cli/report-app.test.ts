@@ -44,6 +44,7 @@ async function plan(text: string): Promise<readonly TaskSpec[]> {
     outputs: {},
     signal: new AbortController().signal,
     log: silentLogger,
+    llm: () => Promise.reject(new Error("no model is called")),
   };
   const tasks = await defaultApp.decomposer?.({ text }, ctx);
   return tasks && "tasks" in tasks ? tasks.tasks : (tasks ?? []);

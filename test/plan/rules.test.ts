@@ -12,6 +12,7 @@ const ctx: DecomposeContext = {
   outputs: {},
   signal: new AbortController().signal,
   log: silentLogger,
+  llm: () => Promise.reject(new Error("no model is called")),
 };
 
 const say = (text: string): TaskSpec[] => [{ id: "said", description: text }];
