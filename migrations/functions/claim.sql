@@ -1,6 +1,6 @@
 -- Takes up to _room tasks from the lanes, best head first. A ready row is a hint: it is deleted, and the task is
--- started only if it is ready and its run is running.
-create or replace function goalpost.claim(_worker uuid, _room int, _lanes text[])
+-- started only if it is ready and its run is running. _whole: each lane is read from its start.
+create or replace function goalpost.claim(_worker uuid, _room int, _lanes text[], _whole boolean)
 returns goalpost.advanced language plpgsql as $$
 declare
   _at timestamptz := goalpost.now();
@@ -10,14 +10,19 @@ declare
   _positions int[] := '{}';
   _items     int[] := '{}';
   _took      record;
+  _floor     goalpost.place;
+  _since     timestamptz;
   _free      int;
   _capped    text[];
   _got       goalpost.advanced;
 begin
   if cardinality(_lanes) > 1 then
     _order := array(
-      select l.lane from unnest(_lanes) l(lane) cross join lateral (
-        select r.prio, r.key, r.rank from goalpost.ready r where r.lane = l.lane
+      select l.lane from unnest(_lanes) l(lane)
+      cross join lateral goalpost.floor_of(l.lane, _whole) f
+      cross join lateral (
+        select r.prio, r.key, r.rank from goalpost.ready r
+        where r.lane = l.lane and (r.prio, r.key, r.rank) >= (f.prio, f.key, f.rank)
         order by r.lane, r.prio, r.key, r.rank limit 1) head
       order by head.prio, head.key, head.rank);
   end if;
@@ -34,15 +39,22 @@ begin
       end if;
       continue when _free <= 0;
     end if;
+    _floor := goalpost.floor_of(_lane, _whole);
+    _since := clock_timestamp();
     with candidate as (
       delete from goalpost.ready q where q.ctid = any(array(
-        select r.ctid from goalpost.ready r where r.lane = _lane
+        select r.ctid from goalpost.ready r
+        where r.lane = _lane and (r.prio, r.key, r.rank) >= (_floor.prio, _floor.key, _floor.rank)
         order by r.lane, r.prio, r.key, r.rank limit _free for update skip locked))
       returning q.prio, q.key, q.rank, q.run_id, q.position, q.item)
     select array_agg(c.run_id order by c.prio, c.key, c.rank) as runs,
       array_agg(c.position order by c.prio, c.key, c.rank) as positions,
-      array_agg(c.item order by c.prio, c.key, c.rank) as items
+      array_agg(c.item order by c.prio, c.key, c.rank) as items,
+      (array_agg(row(c.prio, c.key, c.rank)::goalpost.place order by c.prio desc, c.key desc, c.rank desc))[1] as last
     into _took from candidate c;
+    if _took.runs is not null then
+      perform goalpost.keep_floor(_lane, _floor, _took.last, _since);
+    end if;
     _runs := _runs || _took.runs;
     _positions := _positions || _took.positions;
     _items := _items || _took.items;

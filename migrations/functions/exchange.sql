@@ -46,7 +46,7 @@ begin
     _room := 0;
   end if;
   if _room > 0 and (_reports is not null or _starts is not null) then
-    _head := goalpost.best_place(_lanes);
+    _head := goalpost.best_place(_lanes, _poll);
   end if;
   if _marks is not null then
     _stale := goalpost.save_checkpoints(_worker, _marks, _values);
@@ -72,7 +72,7 @@ begin
   if not _replayed then
     -- What was queued just now, or was there before, or may have been put there by somebody else.
     if _room > 0 and (_head.key is not null or _poll or _got.queued is not null or _roots.queued is not null) then
-      _claimed := goalpost.claim(_worker, _room, _lanes);
+      _claimed := goalpost.claim(_worker, _room, _lanes, _poll);
     end if;
     _handed := goalpost.hand_out(_worker, _seq, _got, _roots, _claimed);
   end if;
