@@ -39,6 +39,7 @@ export type {
 } from "./core/goal.ts";
 export type { Json, Stored } from "./core/json.ts";
 export { type LogFields, type Logger, silentLogger } from "./core/logger.ts";
+export type { TaskProgress } from "./core/progress.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
 export {
   type ChildGoalOptions,

@@ -18,6 +18,7 @@ export function makeContext<Input, Args>(
     log: call.log,
     once: call.once as StepContext<Input, Args>["once"],
     channels: { send: call.send },
+    progress: call.progress,
     ...makeWaits(call.waits),
   };
 }

@@ -12,6 +12,7 @@ import type { ChildRuns } from "./engine/children.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import { Worker as EngineWorker, type WorkerOptions as EngineWorkerOptions } from "./engine/worker.ts";
 import { VERSION } from "./environment.ts";
+import { storeProgress } from "./store/task-progress.ts";
 
 /** Tasks that a worker carries out at once unless it is told otherwise. */
 export const DEFAULT_CONCURRENCY = 10;
@@ -72,10 +73,12 @@ export class Workers {
   }
 
   make(serving: Serving): EngineWorker {
-    const { name, registry, attendance, ...parts } = this.#parts;
+    const { name, registry, attendance, driver, ...parts } = this.#parts;
     const worker = new EngineWorker({
       ...parts,
       ...serving,
+      driver,
+      storeProgress: (held, progress) => storeProgress(driver, held, progress),
       findCode: (run, definition, node) => registry.find(run, definition, node),
       about: { name, host: hostname(), pid: process.pid, version: VERSION },
       connection: attendance,

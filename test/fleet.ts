@@ -69,6 +69,7 @@ export class Fleet {
       about: { name: `worker ${index}`, host: "test", pid: process.pid, version: "0" },
       onFinished: (run) => this.#finished(run),
       children: noChildren,
+      storeProgress: async () => undefined,
       send: sendNothing,
     });
     worker.start();

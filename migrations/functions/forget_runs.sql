@@ -12,6 +12,7 @@ begin
   delete from goalpost.waits where run_id = any(_runs);
   delete from goalpost.signals where run_id = any(_runs);
   delete from goalpost.checkpoints where run_id = any(_runs);
+  delete from goalpost.progress where run_id = any(_runs);
   delete from goalpost.attempts where run_id = any(_runs);
   delete from goalpost.tasks where run_id = any(_runs);
   get diagnostics _count = row_count;

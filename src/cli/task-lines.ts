@@ -69,6 +69,8 @@ function oneTask(task: TaskRecord, indent: string, options: TaskLineOptions): st
   const head = `${indent}${paint(STYLES[task.status], sign)} ${task.id}`;
   const facts = [
     elapsed(task, options.nowMs),
+    task.progress ? `${Math.floor(task.progress.fraction * 100)} %` : undefined,
+    task.progress?.note ?? undefined,
     task.attempts > 1 ? `attempt ${task.attempts}` : undefined,
     task.status === "completed" || task.status === "running" ? undefined : task.status,
   ].filter((fact) => fact !== undefined);

@@ -83,6 +83,12 @@ export interface StepContext<Input = GoalInput, Args = Json> {
    * @throws OUTPUT_NOT_JSON, OUTPUT_TOO_LARGE, LEASE_LOST
    */
   once<T>(key: string, fn: () => T | Promise<T>): Promise<Stored<T>>;
+  /**
+   * Says how far the step is, 0 to 1, and on what it works: `gp.runs.get` shows it while the task is running. It costs
+   * a write at most every half second.
+   * @throws INVALID_INPUT
+   */
+  progress(fraction: number, note?: string): void;
   readonly channels: {
     /**
      * Stores a message in a channel and tells those who listen; returns its id. A step that is called again sends again,

@@ -3,11 +3,13 @@ import { type ErrorRecord, toErrorRecord } from "../core/error-record.ts";
 import { GoalpostError, isGoalpostError, RetryAfterError } from "../core/errors.ts";
 import { type Json, toJson } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
+import { checkProgress, type TaskProgress } from "../core/progress.ts";
 import { retryDelayMs } from "../core/retry.ts";
 import { shapeToRows } from "../core/shape.ts";
 import type { ChildRuns } from "./children.ts";
 import type { TaskCall, TaskCode, TaskResult } from "./code.ts";
 import type { DefinitionNode } from "./definitions.ts";
+import { ProgressNotes } from "./progress-notes.ts";
 import type { ClaimedTask, Report, RunInfo } from "./protocol.ts";
 import { Waits } from "./waits.ts";
 
@@ -24,6 +26,7 @@ export interface AttemptOptions {
   readonly maxOutputBytes: number;
   readonly children: ChildRuns;
   readonly send: TaskCall["send"];
+  readonly storeProgress: (progress: TaskProgress) => Promise<void>;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
   /** Notes that the function begins. */
@@ -156,7 +159,21 @@ function makeCall(options: AttemptOptions, own: { waits: Waits; approved: Json }
       signal.throwIfAborted();
       return options.send(channel, message);
     },
+    progress: makeProgress(options),
     once: makeOnce(options, own.waits),
+  };
+}
+
+/** Most steps say nothing of their progress: what stores it is made when they do. */
+function makeProgress(options: AttemptOptions): TaskCall["progress"] {
+  let notes: ProgressNotes | undefined;
+  return (fraction, note) => {
+    const progress = checkProgress(fraction, note);
+    if (options.abort.signal.aborted) {
+      return;
+    }
+    notes ??= new ProgressNotes(options.clock, options.storeProgress);
+    notes.tell(progress);
   };
 }
 

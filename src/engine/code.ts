@@ -23,6 +23,8 @@ export interface TaskCall {
   readonly waits: Waits;
   /** Sends a message to a channel; returns its id. */
   send(channel: string, message: unknown): Promise<string>;
+  /** Notes how far it is. @throws INVALID_INPUT */
+  progress(fraction: number, note?: string): void;
   once(key: string, fn: () => unknown): Promise<Json>;
 }
 

@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Driver } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { TaskProgress } from "../core/progress.ts";
 import { type AttemptOptions, carryOut } from "./attempt.ts";
 import type { ChildRuns } from "./children.ts";
 import type { FindCode } from "./code.ts";
@@ -37,6 +38,11 @@ export interface WorkerOptions extends PresenceOptions {
   readonly children: ChildRuns;
   /** Sends a message to a channel; returns its id. */
   readonly send: (channel: string, message: unknown) => Promise<string>;
+  /** Stores how far a task is. */
+  readonly storeProgress: (
+    held: ClaimedTask & { readonly worker: string },
+    progress: TaskProgress,
+  ) => Promise<void>;
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
@@ -326,6 +332,7 @@ export class Worker {
       maxOutputBytes: this.#options.maxOutputBytes,
       children: this.#options.children,
       send: this.#options.send,
+      storeProgress: (progress) => this.#options.storeProgress({ ...task, worker: this.id }, progress),
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
     });

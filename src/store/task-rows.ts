@@ -1,6 +1,7 @@
 import type { Queryable } from "../core/driver.ts";
 import type { ErrorRecord } from "../core/error-record.ts";
 import type { Json } from "../core/json.ts";
+import type { TaskProgress } from "../core/progress.ts";
 import type { NodeKind, NodeSpec } from "../core/shape.ts";
 import { parse } from "./json-text.ts";
 import { read } from "./repeat.ts";
@@ -32,6 +33,8 @@ export interface TaskRecord extends TaskWaits {
   readonly attempts: number;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
+  /** What it last said by `ctx.progress`, while it is running; else null. */
+  readonly progress: TaskProgress | null;
   readonly output: Json;
   readonly error: ErrorRecord | null;
   /** Tries that failed or were lost, oldest first. */
@@ -55,13 +58,17 @@ type TaskRow = {
   failures: number;
   started_at: Date | null;
   finished_at: Date | null;
+  fraction: number | null;
+  note: string | null;
   output: string | null;
   error: string | null;
 };
 
 const GET_TASKS = `select t.position, s.name, s.kind, s.spec::text, t.status, t.delivery, t.failures, t.started_at,
-    t.finished_at, case when $2::boolean then t.output::text end as output, t.error::text
+    t.finished_at, case when $2::boolean then t.output::text end as output, t.error::text, p.fraction, p.note
   from goalpost.tasks t join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
+  left join goalpost.progress p on t.status = 'running'
+    and p.run_id = t.run_id and p.position = t.position and p.item = t.item and p.delivery = t.delivery
   where t.run_id = $1::uuid and t.item = -1 order by t.position`;
 const GET_EDGES = `select e.src, e.dst from goalpost.edges e join goalpost.runs r on r.definition_id = e.definition_id
   where r.id = $1::uuid`;
@@ -128,6 +135,7 @@ function toTask(
     attempts: holds || row.started_at === null ? 0 : row.failures + (row.status === "failed" ? 0 : 1),
     startedAt: row.started_at,
     finishedAt: row.finished_at,
+    progress: row.fraction === null ? null : { fraction: row.fraction, note: row.note },
     output: parse(row.output),
     error: parse(row.error) as ErrorRecord | null,
     history: history

@@ -127,6 +127,7 @@ export function startFireWorker({ driver, id, concurrency, flow, logger }: FireW
     maxOutputBytes: 1_000_000,
     about: { name: `worker ${id}`, host: "test", pid: process.pid, version: "0" },
     children: noChildren,
+    storeProgress: async () => undefined,
     send: sendNothing,
     onFinished: () => undefined,
   });
