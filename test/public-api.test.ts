@@ -35,7 +35,12 @@ test("goalpost/testing exports these names", () => {
     [
       "FAKE_START",
       "FakeClock",
+      "always",
+      "cassette",
       "openTestGoalpost",
+      "scriptedModel",
+      "when",
+      "whenever",
     ]
   `);
 });
