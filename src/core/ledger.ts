@@ -111,6 +111,8 @@ export interface Price {
   readonly costNanoUsd: bigint | null;
   readonly priceSource: CallOutcome["priceSource"];
   readonly unitPrices: Readonly<Record<string, number>> | null;
+  /** The catalogue's name of the model whose price was taken, where it knows only the family. */
+  readonly family?: string | undefined;
 }
 
 /** Prices of models. */

@@ -39,6 +39,7 @@ const HOLD_BACK = "select goalpost.hold_back($1, $2::double precision)";
 /** Makes the ledger that is kept in the database. @throws INVALID_INPUT for rate limits that let nothing through */
 export function createLedger({ driver, logger, worker, rateLimits = {} }: LedgerOptions): Ledger {
   checkRateLimits(rateLimits);
+  const limited = new Map(Object.entries(rateLimits));
   const ask = async (statement: string, about: unknown): Promise<string | null> => {
     const [row] = await repeatOnConflict(() =>
       read<{ answer: string | null }>(driver, statement, [JSON.stringify(about)]),
@@ -49,7 +50,7 @@ export function createLedger({ driver, logger, worker, rateLimits = {} }: Ledger
     async reserve(call: PlannedCall): Promise<ReserveAnswer> {
       const { scope, budget, costNanoUsd, ...facts } = call;
       const limits = [call.provider, modelScope(call)].map((name) => {
-        const { requestsPerMinute = null, tokensPerMinute = null } = rateLimits[name] ?? {};
+        const { requestsPerMinute = null, tokensPerMinute = null } = limited.get(name) ?? {};
         return [name, requestsPerMinute, tokensPerMinute];
       });
       const answer = await ask(RESERVE, {
