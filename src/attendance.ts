@@ -5,6 +5,7 @@ import { Observer } from "./engine/observer.ts";
 import type { Connection } from "./engine/presence.ts";
 import type { FleetView } from "./engine/protocol.ts";
 import { listLeftBehind, listOnline, putBack } from "./store/instances.ts";
+import { recoverCalls } from "./store/ledger.ts";
 
 /** A task that was lost with its worker more often than this ends its run with POISON. */
 const MAX_LOSSES = 5;
@@ -92,9 +93,11 @@ export class Attendance implements Connection {
   async remove(worker: AttendingWorker): Promise<void> {
     this.#workers.delete(worker.id);
     const { driver, logger } = this.#o;
-    await putBack(driver, { worker: worker.id, status: "stopped", maxLosses: MAX_LOSSES }).catch(
-      (error: unknown) => logger.warn({ error: String(error) }, "could not say goodbye to the database"),
-    );
+    await putBack(driver, { worker: worker.id, status: "stopped", maxLosses: MAX_LOSSES })
+      .then(() => recoverCalls(driver))
+      .catch((error: unknown) =>
+        logger.warn({ error: String(error) }, "could not say goodbye to the database"),
+      );
   }
 
   async close(): Promise<void> {
@@ -111,6 +114,8 @@ export class Attendance implements Connection {
     for (const worker of leftBehind ?? []) {
       if (!this.#workers.has(worker)) {
         this.#putBack(worker, "stopped");
+      } else {
+        this.#run(() => recoverCalls(this.#o.driver).then(() => undefined));
       }
     }
   }
@@ -149,20 +154,27 @@ export class Attendance implements Connection {
     }
     this.#going.add(worker);
     const { driver, logger } = this.#o;
-    const work = putBack(driver, { worker, status, maxLosses: MAX_LOSSES })
-      .then(
-        (count) => {
-          if (status === "lost") {
-            logger.warn({ worker, count }, "an instance was lost; its tasks are ready again");
-          }
-          this.#each((other) => other.wakeAndBeat());
-        },
-        (error: unknown) => logger.warn({ error: String(error) }, "could not put back what a worker held"),
-      )
-      .finally(() => {
+    this.#run(async () => {
+      try {
+        const count = await putBack(driver, { worker, status, maxLosses: MAX_LOSSES });
+        if (status === "lost") {
+          logger.warn({ worker, count }, "an instance was lost; its tasks are ready again");
+        }
+        this.#each((other) => other.wakeAndBeat());
+        // After the tasks, in a transaction of its own: they are locked in another order.
+        await recoverCalls(driver);
+      } finally {
         this.#going.delete(worker);
-        this.#underWay.delete(work);
-      });
+      }
+    });
+  }
+
+  #run(cleanUp: () => Promise<void>): void {
+    const work = cleanUp()
+      .catch((error: unknown) =>
+        this.#o.logger.warn({ error: String(error) }, "could not put back what a worker held"),
+      )
+      .finally(() => this.#underWay.delete(work));
     this.#underWay.add(work);
   }
 }
@@ -175,4 +187,5 @@ export async function takeAllForLost(driver: Driver): Promise<void> {
   for (const worker of await listLeftBehind(driver)) {
     await putBack(driver, { worker, status: "stopped", maxLosses: MAX_LOSSES });
   }
+  await recoverCalls(driver);
 }

@@ -1,10 +1,11 @@
+import type { Driver } from "./core/driver.ts";
 import { fromErrorRecord } from "./core/error-record.ts";
 import { RunFailedError } from "./core/errors.ts";
-import { NO_USAGE } from "./core/usage.ts";
 import type { ChildRuns } from "./engine/children.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { GoalRuns } from "./goal-runs.ts";
 import { failureOf } from "./run-result.ts";
+import { usageOf } from "./usage.ts";
 import type { WorkflowRuns } from "./workflow-runs.ts";
 
 /** A child's failure is recorded: another try of the parent's step would be told the same. */
@@ -13,7 +14,10 @@ class ChildFailedError extends RunFailedError {
 }
 
 /** The runs that steps start, made as the client makes its own. */
-export function childRuns(parts: () => { goals: GoalRuns; workflows: WorkflowRuns }): ChildRuns {
+export function childRuns(
+  driver: Driver,
+  parts: () => { goals: GoalRuns; workflows: WorkflowRuns },
+): ChildRuns {
   return {
     prepareWorkflow: (runId, { workflow, input, options }) =>
       parts().workflows.prepare(workflow, input, { ...options, runId }),
@@ -22,9 +26,9 @@ export function childRuns(parts: () => { goals: GoalRuns; workflows: WorkflowRun
       // A child is not a run of its goal that executeGoal could go on with.
       return { ...row, inputHash: null };
     },
-    workflowResult: (run) => {
+    workflowResult: async (run) => {
       throwUnlessCompleted(run);
-      return { runId: run.id, output: run.output, usage: NO_USAGE };
+      return { runId: run.id, output: run.output, usage: await usageOf(driver, run) };
     },
     goalResult: async (run) => {
       throwUnlessCompleted(run);

@@ -9,7 +9,6 @@ import type { Json } from "./core/json.ts";
 import type { Logger } from "./core/logger.ts";
 import { shapeToRows } from "./core/shape.ts";
 import type { StepMap } from "./core/step.ts";
-import { NO_USAGE } from "./core/usage.ts";
 import type { FinishedRun, StartRow } from "./engine/protocol.ts";
 import type { Worker } from "./engine/worker.ts";
 import {
@@ -42,6 +41,7 @@ import { retryRun } from "./store/run-actions.ts";
 import { getRun, lastRunOfGoal } from "./store/runs.ts";
 import { getOutputs, getPlan } from "./store/task-rows.ts";
 import type { TakeOver } from "./take-over.ts";
+import { usageOf } from "./usage.ts";
 
 /** The reason that marks a run as one to go on with. */
 export const INTERRUPTED = "interrupted";
@@ -248,7 +248,7 @@ export class GoalRuns {
       graph: (await getPlan(driver, run.id)) as unknown as ValidTaskGraph,
       outputs: await getOutputs(driver, run.id),
       output: run.output as Record<string, Json>,
-      usage: NO_USAGE,
+      usage: await usageOf(driver, finished),
       durationMs: (run.finishedAt?.getTime() ?? 0) - run.createdAt.getTime(),
     };
   }

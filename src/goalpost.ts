@@ -1,5 +1,6 @@
 import { v7 as newId } from "uuid";
 import { Attendance, takeAllForLost } from "./attendance.ts";
+import { Budgets } from "./budgets.ts";
 import { cancelOnAbort } from "./cancel-on-abort.ts";
 import { childRuns } from "./child-runs.ts";
 import { CodeRegistry } from "./code-registry.ts";
@@ -52,6 +53,7 @@ import { retryRun } from "./store/run-actions.ts";
 import { timedDriver } from "./store/timed-driver.ts";
 import { TakeOver } from "./take-over.ts";
 import { stderrLogger } from "./telemetry/stderr-logger.ts";
+import { UsageBook } from "./usage.ts";
 import {
   checkServing,
   DEFAULT_CONCURRENCY,
@@ -72,6 +74,10 @@ export class Goalpost implements AsyncDisposable {
   readonly instances: Instances;
   readonly queues: Queues;
   readonly flows: Flows;
+  /** What LLM and embedding calls used. */
+  readonly usage: UsageBook;
+  /** What they may cost. */
+  readonly budgets: Budgets;
   /** Messages between processes. */
   readonly channels: Channels;
   readonly #hub: ChannelHub;
@@ -94,6 +100,8 @@ export class Goalpost implements AsyncDisposable {
     this.instanceId = parts.name;
     this.instances = new Instances(parts.driver);
     this.queues = new Queues(parts.driver);
+    this.usage = new UsageBook(parts.driver);
+    this.budgets = new Budgets(parts.driver, () => this.#workers.wake());
     this.#hub = new ChannelHub(opened);
     this.channels = new Channels(opened, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
@@ -111,7 +119,7 @@ export class Goalpost implements AsyncDisposable {
       attendance: this.#attendance,
       onFinished: (run) => this.#finished(run),
       send: (channel, message) => this.channels.send(channel, message),
-      children: childRuns(() => ({ goals: this.#goals, workflows: this.#workflows })),
+      children: childRuns(parts.driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
     });
     const wake = (): void => this.#workers.wake();
     this.#worker = this.#workers.make({
@@ -221,10 +229,10 @@ export class Goalpost implements AsyncDisposable {
     const stopListening = cancelOnAbort(this.runs, started.runId, options.signal);
     try {
       if (!started.attached) {
-        return toRunResult<O>(await ended);
+        return toRunResult<O>(this.#parts.driver, await ended);
       }
       stopWaiting.abort();
-      return toRunResult<O>(await this.#watch.waitFor(started.runId));
+      return toRunResult<O>(this.#parts.driver, await this.#watch.waitFor(started.runId));
     } finally {
       stopListening();
     }
@@ -240,7 +248,7 @@ export class Goalpost implements AsyncDisposable {
     return {
       runId,
       attached,
-      result: async (wait) => toRunResult<O>(await this.#watch.waitFor(runId, wait)),
+      result: async (wait) => toRunResult<O>(this.#parts.driver, await this.#watch.waitFor(runId, wait)),
       progress: () => this.runs.progress(runId),
       events: (from) => this.runs.events(runId, from),
       cancel: (reason) => this.runs.cancel(runId, { reason }),

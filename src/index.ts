@@ -1,3 +1,4 @@
+export type { Budgets, LabelTarget } from "./budgets.ts";
 export { type App, defineApp, isApp } from "./core/app.ts";
 export type { Clock } from "./core/clock.ts";
 export {
@@ -38,6 +39,8 @@ export type {
   ValidTaskGraph,
 } from "./core/goal.ts";
 export type { Json, Stored } from "./core/json.ts";
+export type { BudgetWarning } from "./core/ledger.ts";
+export type { Budget } from "./core/llm.ts";
 export { type LogFields, type Logger, silentLogger } from "./core/logger.ts";
 export type { TaskProgress } from "./core/progress.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
@@ -85,6 +88,7 @@ export type {
 export type { ApproveOptions, RejectOptions } from "./run-waits.ts";
 export type { WaitOptions } from "./run-watch.ts";
 export type { CancelOptions, PruneOptions, RetryOptions, RunRecord, Runs } from "./runs.ts";
+export type { BudgetSummary, BudgetUse } from "./store/budgets.ts";
 export type { RunEvent, RunEventType } from "./store/events.ts";
 export type { InstanceFilter, InstanceStatus, InstanceSummary } from "./store/instances.ts";
 export type { MigrationReport } from "./store/migrate.ts";
@@ -96,6 +100,8 @@ export type { QueueSummary } from "./store/queues.ts";
 export type { RunFilter, RunOrder } from "./store/run-list.ts";
 export type { RunStatus, RunSummary } from "./store/runs.ts";
 export type { AttemptRecord, TaskRecord, TaskStatus } from "./store/task-rows.ts";
+export type { ModelUsage, RunUsage, UsageKey, UsageRow } from "./store/usage.ts";
 export type { ApprovalRecord, WaitRecord } from "./store/waits.ts";
+export type { UsageBook, UsageFilter } from "./usage.ts";
 export type { Worker, WorkerOptions } from "./workers.ts";
 export { type StepInput, type StepOptions, type WorkflowBuilder, workflow } from "./workflows/builder.ts";

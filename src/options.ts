@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { checkBudget } from "./core/budget.ts";
 import { GoalpostError } from "./core/errors.ts";
 import { DEFAULT_LIMITS, type Goal, type GraphLimits } from "./core/goal.ts";
 import { canonicalJson, isObject, isStorableText, type Json, toJson } from "./core/json.ts";
@@ -36,6 +37,9 @@ export interface StartOptions {
   readonly priority?: number | undefined;
   /** Milliseconds after which the run fails with RUN_DEADLINE. Default: none. */
   readonly deadlineMs?: number | undefined;
+  /**
+   * For lists, sums and budgets. What a child costs is on its parents' labels, too; of two with one key its own counts.
+   */
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** What the LLM and embedding calls of the run may cost at most. Default: no limit. */
   readonly budget?: Budget | undefined;
@@ -96,6 +100,7 @@ export function checkStartOptions(options: StartOptions): void {
   checkPlace(options);
   checkKey(options.idempotencyKey);
   checkLabels(options.labels);
+  checkBudget(options.budget, "budget");
 }
 
 function checkPlace({ execution, queue }: StartOptions): void {
@@ -141,11 +146,15 @@ function checkLabels(labels: unknown): void {
 /** The fields of a start that come from the options as they are. */
 export function toStartFields(
   options: StartOptions,
-): Pick<StartRow, "priority" | "deadlineMs" | "labels" | "idempotencyKey" | "maxParallel" | "delayMs"> {
+): Pick<
+  StartRow,
+  "priority" | "deadlineMs" | "labels" | "idempotencyKey" | "maxParallel" | "delayMs" | "budget"
+> {
   return {
     priority: options.priority ?? 0,
     deadlineMs: options.deadlineMs ?? null,
     labels: options.labels ?? null,
+    budget: options.budget ?? null,
     idempotencyKey: options.idempotencyKey ?? null,
     maxParallel: options.maxParallel ?? null,
     delayMs: options.delayMs ?? 0,

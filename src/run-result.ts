@@ -1,14 +1,15 @@
+import type { Driver } from "./core/driver.ts";
 import { type ErrorRecord, fromErrorRecord } from "./core/error-record.ts";
 import { GoalpostError, RunFailedError } from "./core/errors.ts";
 import type { TaskSpec } from "./core/goal.ts";
 import type { Json } from "./core/json.ts";
 import type { GoalResult, RunResult } from "./core/results.ts";
-import { NO_USAGE } from "./core/usage.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { EventsOptions } from "./run-events.ts";
 import type { WaitOptions } from "./run-watch.ts";
 import type { RunEvent } from "./store/events.ts";
 import type { RunSummary } from "./store/runs.ts";
+import { usageOf } from "./usage.ts";
 
 export type { GoalResult, RunResult } from "./core/results.ts";
 
@@ -84,7 +85,7 @@ export function tasksOf(graph: unknown): readonly unknown[] {
 }
 
 /** @throws RunFailedError unless the run completed */
-export function toRunResult<O>(run: FinishedRun): RunResult<O> {
+export async function toRunResult<O>(driver: Driver, run: FinishedRun): Promise<RunResult<O>> {
   throwUnlessCompleted(run);
-  return { runId: run.id, output: run.output as O, usage: NO_USAGE };
+  return { runId: run.id, output: run.output as O, usage: await usageOf(driver, run) };
 }

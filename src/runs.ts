@@ -224,7 +224,9 @@ export class Runs {
     const cancelled = await cancelRun(this.#driver, id, how);
     if (cancelled) {
       this.#hooks.cancelled(id);
-      this.#watch.finished({ id, status: "cancelled", output: null, error: how.error });
+      // It has no result that would say what it used.
+      const ended = { id, status: "cancelled", output: null, error: how.error, billed: false } as const;
+      this.#watch.finished(ended);
     }
     return cancelled;
   }

@@ -1,6 +1,6 @@
 -- An instance says that it lives, and hears of the others: an idle one asks for nothing more.
 -- _beat: { name, host, pid, version, lanes, queues, capabilities, load, idle, lockKey: text or null,
---   look: whether to tell of the others, sweep: whether to tell of hand-outs that nobody looks after }
+--   look: whether to tell of the others, sweep: whether to tell of hand-outs and calls that nobody looks after }
 -- Returns { lanes: the shared lanes that it serves, others: [[worker, beat, session lock is gone], …] if asked for,
 --   leftBehind: [worker, …] if asked for }. Nothing is said of a lock while the heartbeat is young: looking at all
 -- locks twice a second for nothing would cost more than the rest of an idle call.
@@ -31,7 +31,10 @@ begin
         i.session_lock and i.heartbeat_at < _at - interval '1 second' and not goalpost.session_lock_is_held(i.lock_key)))
       from goalpost.instances i where i.status = 'online' and i.worker <> _worker) end,
     'leftBehind', case when (_beat->>'sweep')::boolean then (
-      select json_agg(distinct h.worker) from goalpost.handouts h
-      where h.worker <> _worker and not exists (
-        select 1 from goalpost.instances i where i.worker = h.worker and i.status = 'online')) end);
+      select json_agg(distinct l.worker) from (
+        select h.worker from goalpost.handouts h
+        where h.worker <> _worker and not exists (
+          select 1 from goalpost.instances i where i.worker = h.worker and i.status = 'online')
+        union all
+        select o.worker from goalpost.orphaned_calls() o) l) end);
 end $$;

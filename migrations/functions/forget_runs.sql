@@ -1,4 +1,5 @@
 -- Removes runs with everything that is theirs, children before parents; the caller has made sure that they are final.
+-- What their calls cost stays in the ledger.
 -- Their rows in ready are hints: prune_rest takes out what is left of them. Returns how many tasks went, items included.
 create or replace function goalpost.forget_runs(_runs uuid[]) returns int language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
@@ -16,6 +17,9 @@ begin
   delete from goalpost.attempts where run_id = any(_runs);
   delete from goalpost.tasks where run_id = any(_runs);
   get diagnostics _count = row_count;
+  delete from goalpost.budget_pauses where run_id = any(_runs);
+  delete from goalpost.budgets b using unnest(_runs) r(id), (values ('run'), ('tree')) s(scope)
+  where b.scope = s.scope and b.key = r.id::text;
   delete from goalpost.runs where id = any(_runs);
   perform goalpost.forget_definitions(_definitions);
   return _count;

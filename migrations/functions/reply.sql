@@ -5,7 +5,7 @@
 --   runs    [[run, input, settings, workflow, source, extras], …] of the claimed tasks; the input only if a task reads
 --           it (items of maps over it do without), the settings only if one plans; more than once if tasks differ there
 --           _known: keys (see below) of values and runs that the worker has told in this very call
---   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error, owned], …]
+--   refused [[report, status], …] · stale [checkpoint, …] · over [[run, status, output, error, owned, billed], …]
 --   fleet   what goalpost.beat returned, if the call carried a beat
 --   dueInMs milliseconds until the next delayed task is due; only if _timers says that it may have changed
 create or replace function goalpost.reply(_worker uuid, _handout bigint, _refused json, _stale json, _over uuid[], _timers boolean,
@@ -84,9 +84,9 @@ begin
   end if;
   if _over is not null then
     select json_agg(json_build_array(i.run_id, r.status, case when r.owner = _worker then r.output end, r.error,
-      coalesce(r.owner = _worker, false))) into _ended
+      coalesce(r.owner = _worker, false), r.billed)) into _ended
     from goalpost.read_ids(_over) i
-    cross join lateral (select status, owner, output, error from goalpost.runs where id = i.run_id offset 0) r;
+    cross join lateral (select status, owner, output, error, billed from goalpost.runs where id = i.run_id offset 0) r;
   end if;
   if _timers then
     select greatest(0, (r.key - extract(epoch from goalpost.now())) * 1000) into _due

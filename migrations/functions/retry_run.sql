@@ -25,6 +25,10 @@ begin
   if _was.execution <> 'local' then
     _lane := _was.lane;
   end if;
+  -- What the old run spent is not on the new one's account.
+  insert into goalpost.budgets (scope, key, limit_nano_usd, limit_tokens, limit_calls, on_exceed, changed_at)
+  select b.scope, _new, b.limit_nano_usd, b.limit_tokens, b.limit_calls, b.on_exceed, goalpost.now()
+  from goalpost.budgets b where b.scope in ('run', 'tree') and b.key = _old::text;
   if _reset then
     perform goalpost.start_runs(
       json_build_array(json_build_array(_new, _definition, _was.workflow, _was.source, _was.execution, _lane, _was.prio,

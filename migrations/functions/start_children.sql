@@ -6,7 +6,7 @@ declare
   _starts json;
 begin
   select json_agg(json_build_array(h.v->0, h.v->1, h.v->2, h.v->3, r.execution, r.lane, r.prio, r.owner, _run, _position,
-      r.root_run_id, h.v->11, h.v->12, h.v->13, h.v->14, h.v->15, h.v->16, h.v->17) order by h.ord)
+      r.root_run_id, h.v->11, h.v->12, h.v->13, h.v->14, h.v->15, h.v->16, h.v->17, h.v->18) order by h.ord)
   into _starts
   from json_array_elements(_parts[2]) with ordinality h(v, ord)
   cross join lateral (

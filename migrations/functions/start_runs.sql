@@ -1,7 +1,7 @@
 -- Stores runs and makes their first tasks ready. A run that is there already is left alone. First tasks go straight to
 -- the worker if there is room and nothing better waits in its lanes (_head).
 -- _starts: [[id, definition id or null, workflow, source, execution, lane, prio, owner, parent run, parent position,
---   root run, idempotency key, input hash, max parallel, deadline ms, labels, delay ms, traced], …];
+--   root run, idempotency key, input hash, max parallel, deadline ms, labels, delay ms, traced, budget], …];
 -- _inputs: [input, …]; _plans: null, or for each start null or [settings, shape].
 -- A run without a definition id brings its shape and gets a private definition.
 create or replace function goalpost.start_runs(

@@ -48,12 +48,24 @@ export interface ExceededBudget {
   /** Spent and reserved so far. */
   readonly used: number;
   readonly asked: number;
+  /** "fail" also where pausing would not help: of a request, and where the price is unknown. */
   readonly onExceed: "fail" | "pause";
+  /** The budget is in usd, and nobody knows what the call costs; `asked` is 0 then. */
+  readonly unknownPrice?: boolean | undefined;
+}
+
+/** A share of a budget was spent for the first time. */
+export interface BudgetWarning extends Pick<ExceededBudget, "key" | "unit" | "limit"> {
+  readonly of: "run" | "tree" | "label";
+  /** Spent so far. */
+  readonly used: number;
+  /** 50 or 80. */
+  readonly percent: number;
 }
 
 export type ReserveAnswer =
   | { readonly outcome: "reserved" }
-  /** A shared rate limit: ask again after that long. */
+  /** A shared rate limit, or a budget that calls under way may leave room in: ask again after that long. */
   | { readonly outcome: "wait"; readonly waitMs: number }
   /** With onExceed "pause" the runs that it is the budget of are paused already. */
   | { readonly outcome: "exceeded"; readonly budget: ExceededBudget };
@@ -84,6 +96,7 @@ export interface CallOutcome {
 
 /** The book of all calls: one row each, written before the call and settled after. */
 export interface Ledger {
+  /** @throws CANCELLED if the run has ended */
   reserve(call: PlannedCall): Promise<ReserveAnswer>;
   /** Settles it once; another time changes nothing. */
   settle(outcome: CallOutcome): Promise<void>;
@@ -98,6 +111,8 @@ export interface Price {
   readonly costNanoUsd: bigint | null;
   readonly priceSource: CallOutcome["priceSource"];
   readonly unitPrices: Readonly<Record<string, number>> | null;
+  /** The catalogue's name of the model whose price was taken, where it knows only the family. */
+  readonly family?: string | undefined;
 }
 
 /** Prices of models. */

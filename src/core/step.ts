@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { Decomposer, Goal } from "./goal.ts";
 import type { Json, Stored } from "./json.ts";
+import type { Budget } from "./llm.ts";
 import type { Logger } from "./logger.ts";
 import { checkPolicy } from "./policy.ts";
 import type { GoalResult, RunResult } from "./results.ts";
@@ -43,6 +44,8 @@ export interface ChildOptions {
   /** Milliseconds after which the child fails with RUN_DEADLINE. Default: none. */
   readonly deadlineMs?: number | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** What the child's calls may cost at most; the budgets of the runs above it hold as well. Default: no limit. */
+  readonly budget?: Budget | undefined;
 }
 
 /** How a step starts a goal as a child run; the limits are those of `executeGoal`. */

@@ -11,6 +11,7 @@ import type { TaskCall, TaskCode, TaskResult } from "./code.ts";
 import type { DefinitionNode } from "./definitions.ts";
 import { ProgressNotes } from "./progress-notes.ts";
 import type { ClaimedTask, Report, RunInfo } from "./protocol.ts";
+import { Release } from "./suspension.ts";
 import { Waits } from "./waits.ts";
 
 export interface AttemptOptions {
@@ -104,7 +105,12 @@ async function execute(options: AttemptOptions, waits: Waits): Promise<TaskResul
 }
 
 /** Whatever the function made of its suspension: there is no answer yet that it could have gone on with. */
-function suspended({ task }: AttemptOptions, waits: Waits): Report {
+function suspended({ task, run, node, logger }: AttemptOptions, waits: Waits): Report {
+  if (waits.suspension instanceof Release) {
+    const { delayMs, reason } = waits.suspension;
+    logger.info({ runId: run.id, taskId: node.name, delayMs, reason }, "a task was put back");
+    return { task, outcome: "released", payload: "null", number: delayMs, shape: null, extras: run.extras };
+  }
   return {
     task,
     outcome: "suspended",
@@ -157,9 +163,13 @@ function makeCall(options: AttemptOptions, own: { waits: Waits; approved: Json }
     waits: own.waits,
     send: (channel, message) => {
       signal.throwIfAborted();
+      if (own.waits.suspension) {
+        throw own.waits.suspension;
+      }
       return options.send(channel, message);
     },
     progress: makeProgress(options),
+    release: (delayMs, reason) => own.waits.release(delayMs, reason),
     once: makeOnce(options, own.waits),
   };
 }

@@ -22,7 +22,7 @@ export interface ChildRuns {
   /** The run as it is stored; its code is bound here. @throws INVALID_INPUT */
   prepareGoal(runId: string, child: ChildGoal): Promise<StartRow>;
   /** @throws RunFailedError, not to be retried: the outcome is the same every time */
-  workflowResult(run: FinishedRun): RunResult<unknown>;
+  workflowResult(run: FinishedRun): Promise<RunResult<unknown>>;
   /** @throws RunFailedError, not to be retried: the outcome is the same every time */
   goalResult(run: FinishedRun): Promise<GoalResult>;
 }

@@ -26,6 +26,14 @@ export interface TaskCall {
   /** Notes how far it is. @throws INVALID_INPUT */
   progress(fraction: number, note?: string): void;
   once(key: string, fn: () => unknown): Promise<Json>;
+  /**
+   * Gives this try up: the task is ready again after so many milliseconds, and waits until then, or until its run goes on
+   * if that is paused. It is no attempt and no loss. Unwinds the function like a wait: whatever that makes of the
+   * exception does not matter, and every call of ctx after it rejects.
+   * @param reason for the log
+   * @throws Release
+   */
+  release(delayMs: number, reason: string): never;
 }
 
 export interface TaskResult {

@@ -1,5 +1,7 @@
+import { encodeBudget } from "../core/budget.ts";
 import type { ErrorRecord } from "../core/error-record.ts";
 import type { Json } from "../core/json.ts";
+import type { Budget } from "../core/llm.ts";
 
 /** Which task, and which hand-out of it. */
 export interface TaskKey {
@@ -56,6 +58,8 @@ export interface FinishedRun {
   readonly status: "completed" | "failed" | "cancelled";
   readonly output: Json;
   readonly error: ErrorRecord | null;
+  /** Whether a call was made on its account, or on that of a run below it. */
+  readonly billed: boolean;
 }
 
 /** What goalpost.beat tells an instance. */
@@ -96,7 +100,7 @@ export interface Reply {
   readonly fleet: FleetView | null;
 }
 
-type ChildRow = [string, FinishedRun["status"], Json, ErrorRecord | null];
+type ChildRow = [string, FinishedRun["status"], Json, ErrorRecord | null, boolean];
 type WaitRow = [
   string,
   StoredWait["kind"],
@@ -126,7 +130,9 @@ interface RawReply {
   readonly runs: readonly RunRow[] | null;
   readonly refused: readonly [number, string][] | null;
   readonly stale: readonly number[] | null;
-  readonly over: readonly [string, FinishedRun["status"], Json, ErrorRecord | null, boolean][] | null;
+  readonly over:
+    | readonly [string, FinishedRun["status"], Json, ErrorRecord | null, boolean, boolean][]
+    | null;
   readonly dueInMs: number | null;
   readonly fleet: RawFleet | null;
 }
@@ -212,12 +218,13 @@ function readReply(text: string): Reply {
     runs: readRuns(raw.runs ?? []),
     refused: new Map(raw.refused ?? []),
     stale: new Set(raw.stale ?? []),
-    over: (raw.over ?? []).map(([id, status, output, error, owned]) => ({
+    over: (raw.over ?? []).map(([id, status, output, error, owned, billed]) => ({
       id,
       status,
       output,
       error,
       owned,
+      billed,
     })),
     dueInMs: raw.dueInMs,
     fleet: raw.fleet ? parseFleet(raw.fleet) : null,
@@ -228,8 +235,8 @@ function readWait([key, kind, name, state, answer, by, note, child]: WaitRow, or
   return { key, kind, name, state, order, answer, by, note, child: child && readChild(child) };
 }
 
-function readChild([id, status, output, error]: ChildRow): FinishedRun {
-  return { id, status, output, error };
+function readChild([id, status, output, error, billed]: ChildRow): FinishedRun {
+  return { id, status, output, error, billed };
 }
 
 function parseFleet({ lanes, others, leftBehind }: RawFleet): FleetView {
@@ -282,6 +289,8 @@ export interface StartRow {
   /** Maps are among its first tasks. */
   readonly beginsWithMap?: boolean;
   readonly labels: Json;
+  /** What its calls may cost. Default: anything. */
+  readonly budget?: Budget | null;
   /** JSON text. */
   readonly input: string;
   readonly settings: Json;
@@ -329,10 +338,12 @@ export function encodeStart(row: StartRow): BatchRow {
     row.labels,
     row.delayMs ?? 0,
     row.traced ?? false,
+    encodeBudget(row.budget),
   ]);
   const planned = row.shape !== null || row.settings !== null;
   const shape = planned ? `[${JSON.stringify(row.settings)},${row.shape ?? "null"}]` : null;
-  const extras = Boolean(row.maxParallel) || row.traced === true || row.beginsWithMap === true;
+  const extras =
+    Boolean(row.maxParallel) || row.traced === true || row.beginsWithMap === true || Boolean(row.budget);
   return { head, payload: row.input, shape, extras };
 }
 

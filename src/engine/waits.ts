@@ -15,7 +15,7 @@ import {
   type StartRow,
   type StoredWait,
 } from "./protocol.ts";
-import { Suspension } from "./suspension.ts";
+import { Release, Suspension } from "./suspension.ts";
 import { checkKey, checkTime, refuseOther, requireKey } from "./wait-rules.ts";
 
 const APPROVAL_KEY = "/approval";
@@ -71,7 +71,7 @@ export class Waits {
   #giving = false;
   #looking = false;
   #over = false;
-  #suspension: Suspension | undefined;
+  #suspension: Suspension | Release | undefined;
 
   constructor(options: WaitsOptions) {
     this.#options = options;
@@ -82,8 +82,8 @@ export class Waits {
     return this.#promises;
   }
 
-  /** Set once the function is suspended, whatever it does then. */
-  get suspension(): Suspension | undefined {
+  /** Set once the function is suspended, or its try given up, whatever it does then. */
+  get suspension(): Suspension | Release | undefined {
     return this.#suspension;
   }
 
@@ -97,7 +97,23 @@ export class Waits {
     this.#over = true;
   }
 
-  /** Does something for the function that must not be cut off. @throws Suspension */
+  /**
+   * Gives the try up: the task is ready again after that many milliseconds. What else is under way for the function, be
+   * it this call's own surroundings, holds nothing up.
+   */
+  release(delayMs: number, reason: string): never {
+    if (!this.#suspension) {
+      this.#suspension = new Release(this.#options.taskId, Math.max(0, Math.ceil(delayMs)), reason);
+      for (const call of this.#calls.values()) {
+        if (call.open) {
+          this.#reject(call, this.#suspension);
+        }
+      }
+    }
+    throw this.#suspension;
+  }
+
+  /** Does something for the function that must not be cut off. @throws Suspension, Release */
   async keepBusy<T>(work: () => Promise<T>): Promise<T> {
     if (this.#suspension) {
       throw this.#suspension;

@@ -2,6 +2,7 @@ import type { Queryable } from "../core/driver.ts";
 import { type ErrorRecord, fromErrorRecord } from "../core/error-record.ts";
 import type { GoalpostError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
+import type { BudgetWarning } from "../core/ledger.ts";
 import { read } from "./repeat.ts";
 
 /** What can happen to a run and its tasks. */
@@ -16,7 +17,8 @@ export type RunEventType =
   | "task_completed"
   | "task_failed"
   | "task_retry"
-  | "task_skipped";
+  | "task_skipped"
+  | "budget_warning";
 
 /** One transition of a run or of one of its tasks. */
 export interface RunEvent {
@@ -40,7 +42,11 @@ export interface RunEvent {
   readonly error: GoalpostError | null;
   /** Of a retry: milliseconds until the next try. */
   readonly delayMs: number | null;
+  /** Of a budget_warning: which share of which budget is spent. */
+  readonly budget: BudgetWarning | null;
 }
+
+type EventData = { readonly error?: ErrorRecord; readonly delayMs?: number } & Partial<BudgetWarning>;
 
 type EventRow = {
   seq: string;
@@ -75,7 +81,7 @@ export async function readEvents(
 }
 
 function toEvent(runId: string, row: EventRow): RunEvent {
-  const data = row.data === null ? {} : (JSON.parse(row.data) as { error?: ErrorRecord; delayMs?: number });
+  const data = row.data === null ? {} : (JSON.parse(row.data) as EventData);
   return {
     runId,
     seq: Number(row.seq),
@@ -89,6 +95,7 @@ function toEvent(runId: string, row: EventRow): RunEvent {
     output: row.output === null ? null : (JSON.parse(row.output) as Json),
     error: data.error ? fromErrorRecord(data.error) : null,
     delayMs: data.delayMs ?? null,
+    budget: row.type === "budget_warning" ? (data as BudgetWarning) : null,
   };
 }
 

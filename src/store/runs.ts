@@ -92,7 +92,7 @@ export function toSummary(row: RunRow): RunSummary {
   };
 }
 
-const FINISHED = `select id, status, output::text, error::text from goalpost.runs
+const FINISHED = `select id, status, output::text, error::text, billed from goalpost.runs
   where id = any($1::uuid[]) and finished_at is not null`;
 
 /** Which of the runs are final, and how they ended. */
@@ -100,13 +100,20 @@ export async function findFinished(
   db: Queryable,
   ids: readonly string[],
 ): Promise<
-  { id: string; status: "completed" | "failed" | "cancelled"; output: Json; error: ErrorRecord | null }[]
+  {
+    id: string;
+    status: "completed" | "failed" | "cancelled";
+    output: Json;
+    error: ErrorRecord | null;
+    billed: boolean;
+  }[]
 > {
   const rows = await db.query<{
     id: string;
     status: "completed" | "failed" | "cancelled";
     output: string | null;
     error: string | null;
+    billed: boolean;
   }>(FINISHED, [ids]);
   return rows.map((row) => ({
     ...row,
