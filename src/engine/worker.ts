@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Driver } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { ModelCalls } from "../core/model-calls.ts";
 import { type AttemptOptions, carryOut } from "./attempt.ts";
 import type { ChildRuns } from "./children.ts";
 import type { FindCode } from "./code.ts";
@@ -37,6 +38,7 @@ export interface WorkerOptions extends PresenceOptions {
   readonly children: ChildRuns;
   /** Sends a message to a channel; returns its id. */
   readonly send: (channel: string, message: unknown) => Promise<string>;
+  readonly llm: ModelCalls;
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
@@ -326,6 +328,7 @@ export class Worker {
       maxOutputBytes: this.#options.maxOutputBytes,
       children: this.#options.children,
       send: this.#options.send,
+      llm: this.#options.llm,
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
     });

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { GoalpostError } from "../core/errors.ts";
-import { canonicalJson, type Json } from "../core/json.ts";
+import { canonicalJson } from "../core/json.ts";
 import type { LlmRequest, LlmResult } from "../core/llm.ts";
 import type { LlmCallContext, PreparedRequest } from "../core/model-calls.ts";
 import { checkRequest } from "./check-request.ts";
@@ -75,9 +75,4 @@ async function restore<T>(compiled: CompiledRequest, stored: LlmResult<null>): P
     throw invalid({ ...stored, text: stored.response, toolCalls: [], native: null }, parsed.problems, 0);
   }
   return { ...stored, parsed: parsed.value as T };
-}
-
-/** What is stored of a result: not what the schema made of it, which JSON may not hold. */
-export function toStored({ parsed: _, ...result }: LlmResult): Json {
-  return { ...result, parsed: null } as unknown as Json;
 }
