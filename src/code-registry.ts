@@ -6,6 +6,7 @@ import type { AnyWorkflow } from "./core/workflow.ts";
 import type { TaskCode } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import type { RunInfo } from "./engine/protocol.ts";
+import { LLM_REQUEST_WORKFLOW, LlmRequest } from "./llm-request.ts";
 import { type GoalCode, type GoalSettings, plannedCode } from "./planned-code.ts";
 import type { RunPlace } from "./run-place.ts";
 import { registeredCode, staticCode } from "./static-code.ts";
@@ -15,6 +16,9 @@ export const GOAL_WORKFLOW = "goal";
 
 /** Finished runs, and distributed ones, whose code is kept: nobody need tell this process how those end. */
 const MAX_KEPT = 1000;
+
+/** Workflows that every client knows. */
+const BUILT_IN: ReadonlyMap<string, AnyWorkflow> = new Map([[LLM_REQUEST_WORKFLOW, LlmRequest]]);
 
 /** What a run was started with here. */
 export type RunCode = { readonly workflow: AnyWorkflow } | { readonly goal: GoalCode };
@@ -37,7 +41,8 @@ export class CodeRegistry {
       });
     }
     for (const workflow of app.workflows ?? []) {
-      refuseOther("workflow", workflow.name, { known: this.#workflows.get(workflow.name), given: workflow });
+      const known = this.#workflows.get(workflow.name) ?? BUILT_IN.get(workflow.name);
+      refuseOther("workflow", workflow.name, { known, given: workflow });
     }
     refuseOther("app's", "decomposer", { known: this.#decomposer, given: app.decomposer });
     this.#steps = { ...this.#steps, ...app.steps };
@@ -108,7 +113,7 @@ export class CodeRegistry {
     if (!bound && run.source === "dynamic") {
       return registeredCode(this.#steps, node);
     }
-    const workflow = bound?.workflow ?? this.#workflows.get(run.workflow);
+    const workflow = bound?.workflow ?? this.#workflows.get(run.workflow) ?? BUILT_IN.get(run.workflow);
     return workflow && staticCode(workflow, node);
   }
 }

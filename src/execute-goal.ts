@@ -8,7 +8,7 @@ import type { GoalResult } from "./run-result.ts";
 /** How one goal is executed: where, and how. */
 export interface ExecuteGoalOptions
   extends GoalOptions,
-    Pick<OpenOptions, "database" | "logger" | "workers"> {}
+    Pick<OpenOptions, "database" | "logger" | "workers" | "llm"> {}
 
 /**
  * The whole way of a goal in one call: opens the database, plans, runs to the end, closes.
@@ -23,8 +23,8 @@ export async function executeGoal(
   steps: StepMap,
   options: ExecuteGoalOptions = {},
 ): Promise<GoalResult> {
-  const { database, logger, workers, ...goalOptions } = options;
-  const gp = await Goalpost.open({ database, logger, workers });
+  const { database, logger, workers, llm, ...goalOptions } = options;
+  const gp = await Goalpost.open({ database, logger, workers, llm });
   try {
     return await gp.executeGoal(goal, decomposer, steps, goalOptions);
   } finally {

@@ -4,13 +4,14 @@ import { GOAL_WORKFLOW } from "./code-registry.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
-import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
+import type { DecomposeContext, Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import type { Json } from "./core/json.ts";
 import type { Logger } from "./core/logger.ts";
 import { shapeToRows } from "./core/shape.ts";
 import type { StepMap } from "./core/step.ts";
 import type { FinishedRun, StartRow } from "./engine/protocol.ts";
 import type { Worker } from "./engine/worker.ts";
+import type { LlmClient } from "./llm-client.ts";
 import {
   checkGoalOptions,
   type GoalOptions,
@@ -27,7 +28,6 @@ import {
   DEFAULT_PLAN_TIMEOUT_MS,
   type GoalCode,
   type GoalSettings,
-  noModels,
   type StoredGoal,
   toGoal,
 } from "./planned-code.ts";
@@ -59,6 +59,7 @@ export interface GoalRunsOptions {
   readonly workerId: string;
   readonly lane: string;
   readonly places: RunPlaces;
+  readonly models: LlmClient;
   /** Tasks carried out at once; 0 if this client carries nothing out. */
   readonly concurrency: number;
 }
@@ -160,7 +161,9 @@ export class GoalRuns {
     );
     try {
       signal.throwIfAborted();
-      const asked = askDecomposer(code, { goal, limits, signal, log: this.#o.logger, llm: noModels });
+      const llm: DecomposeContext["llm"] = (request) =>
+        this.#o.models.ask(request, { signal, workflow: GOAL_WORKFLOW, labels: options.labels });
+      const asked = askDecomposer(code, { goal, limits, signal, log: this.#o.logger, llm });
       const tasks = await rejectOnAbort(asked, signal);
       const graph = await validate(tasks, { steps: steps ? code.steps : stepsIfAny(code), limits });
       await savePlan(this.#o.driver, { id: newId(), goal, graph });

@@ -21,6 +21,9 @@ import { FlowRuns } from "./flow-runs.ts";
 import { Flows } from "./flows.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import { Instances } from "./instances.ts";
+import { llmBackends } from "./llm-backends.ts";
+import { LlmCalls } from "./llm-calls.ts";
+import { LlmClient } from "./llm-client.ts";
 import { ChannelHub } from "./messaging/channel-hub.ts";
 import { Channels } from "./messaging/channels.ts";
 import { type ClientParts, checkInstanceId, type OpenOptions, type WorkersOptions } from "./open-options.ts";
@@ -80,6 +83,8 @@ export class Goalpost implements AsyncDisposable {
   readonly budgets: Budgets;
   /** Messages between processes. */
   readonly channels: Channels;
+  readonly llm: LlmCalls;
+  readonly #models: LlmClient;
   readonly #hub: ChannelHub;
   readonly #parts: ClientParts;
   readonly #workerId: string = newId();
@@ -102,6 +107,7 @@ export class Goalpost implements AsyncDisposable {
     this.queues = new Queues(parts.driver);
     this.usage = new UsageBook(parts.driver);
     this.budgets = new Budgets(parts.driver, () => this.#workers.wake());
+    this.#models = new LlmClient({ ...parts, backends: llmBackends({ ...parts, worker: this.#workerId }) });
     this.#hub = new ChannelHub(opened);
     this.channels = new Channels(opened, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
@@ -119,6 +125,7 @@ export class Goalpost implements AsyncDisposable {
       attendance: this.#attendance,
       onFinished: (run) => this.#finished(run),
       send: (channel, message) => this.channels.send(channel, message),
+      llm: this.#models,
       children: childRuns(parts.driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
     });
     const wake = (): void => this.#workers.wake();
@@ -140,6 +147,7 @@ export class Goalpost implements AsyncDisposable {
       ...parts,
       registry: this.#registry,
       watch: this.#watch,
+      models: this.#models,
       runs: this.runs,
       worker: this.#worker,
       workerId: this.#workerId,
@@ -150,6 +158,8 @@ export class Goalpost implements AsyncDisposable {
     const starter = new RunStarter({ ...starting, takeOver: this.#takeOver });
     this.#goals = new GoalRuns({ ...starting, takeOver: this.#takeOver, starter });
     this.#workflows = new WorkflowRuns({ ...starting, starter });
+    const calls = { takeOver: this.#takeOver, workflows: this.#workflows, client: this.#models };
+    this.llm = new LlmCalls({ ...starting, ...calls });
   }
 
   /**
@@ -180,6 +190,7 @@ export class Goalpost implements AsyncDisposable {
         queues: workers.queues ?? [DEFAULT_QUEUE],
         capabilities: workers.capabilities ?? [],
         maxOutputBytes: workers.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
+        llm: options.llm ?? {},
       });
       if (workers.start !== false) {
         await gp.#workers.start(gp.#worker);
@@ -368,6 +379,7 @@ export class Goalpost implements AsyncDisposable {
     this.#takeOver.close();
     this.#hub.refuseListeners();
     await this.#workers.stopAll(graceMs);
+    await this.#models.close();
     await this.#hub.close(graceMs);
     this.#watch.close();
     await this.#attendance.close();

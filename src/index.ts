@@ -40,8 +40,30 @@ export type {
 } from "./core/goal.ts";
 export type { Json, Stored } from "./core/json.ts";
 export type { BudgetWarning } from "./core/ledger.ts";
-export type { Budget } from "./core/llm.ts";
+export type {
+  Budget,
+  Complexity,
+  FinishReason,
+  LlmMessage,
+  LlmResult,
+  LlmTool,
+  ModelRef,
+  ToolCall,
+} from "./core/llm.ts";
+export type { LlmOptions, ModelPrice, ProviderOptions, RateLimit } from "./core/llm-options.ts";
 export { type LogFields, type Logger, silentLogger } from "./core/logger.ts";
+export {
+  type ChatModels,
+  type ModelCallContext,
+  ModelError,
+  type ModelErrorFacts,
+  type ModelErrorKind,
+  type ModelRequest,
+  type ModelResponse,
+  type RateLimitState,
+  type TokenUsage,
+  type ToolSpec,
+} from "./core/model.ts";
 export type { TaskProgress } from "./core/progress.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
 export {
@@ -52,6 +74,7 @@ export {
   type GoalInput,
   type GoalRun,
   type KeyOptions,
+  type LlmCallOptions,
   type Step,
   type StepContext,
   type StepDefinition,
@@ -66,6 +89,8 @@ export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
 export type { Flows } from "./flows.ts";
 export { Goalpost } from "./goalpost.ts";
 export type { Instances } from "./instances.ts";
+export type { EnqueueOptions, LlmAskOptions, LlmCalls } from "./llm-calls.ts";
+export { LlmRequest, type LlmRequestInput, type LlmRequestOutput } from "./llm-request.ts";
 export type { Channels, HistoryOptions, ListenOptions } from "./messaging/channels.ts";
 export type { Message, MessageHandler } from "./messaging/message.ts";
 export type { Subscription } from "./messaging/subscription.ts";
@@ -101,7 +126,7 @@ export type { RunFilter, RunOrder } from "./store/run-list.ts";
 export type { RunStatus, RunSummary } from "./store/runs.ts";
 export type { AttemptRecord, TaskRecord, TaskStatus } from "./store/task-rows.ts";
 export type { ModelUsage, RunUsage, UsageKey, UsageRow } from "./store/usage.ts";
-export type { ApprovalRecord, WaitRecord } from "./store/waits.ts";
+export type { ApprovalRecord, ToolCallRecord, WaitRecord } from "./store/waits.ts";
 export type { UsageBook, UsageFilter } from "./usage.ts";
 export type { Worker, WorkerOptions } from "./workers.ts";
 export { type StepInput, type StepOptions, type WorkflowBuilder, workflow } from "./workflows/builder.ts";

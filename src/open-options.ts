@@ -69,4 +69,5 @@ export interface ClientParts {
   readonly queues: readonly string[];
   readonly capabilities: readonly string[];
   readonly maxOutputBytes: number;
+  readonly llm: LlmOptions;
 }

@@ -21,6 +21,7 @@ import { callDecomposer, describeSteps } from "./plan/decompose.ts";
 import { bindRefs } from "./plan/refs.ts";
 import { validate } from "./plan/validate.ts";
 import { makeContext } from "./step-context.ts";
+import { makeTaskLlm } from "./task-llm.ts";
 
 /** What carries out a goal. */
 export interface GoalCode {
@@ -158,14 +159,11 @@ async function planTasks({ code, call, settings, definition, node }: Planning): 
     outputs: call.inputs,
     signal: call.signal,
     log: call.log,
-    llm: noModels,
+    llm: makeTaskLlm(call),
   });
   const within = { depth, taken: definition.names(), finished: new Set(Object.keys(call.inputs)) };
   return validate(tasks, { steps: code.steps, limits: settings.limits, ...(task && { within }) });
 }
-
-export const noModels: DecomposeContext["llm"] = () =>
-  Promise.reject(new GoalpostError("NO_PROVIDER", "no model can be called here"));
 
 export interface PlanRequest {
   readonly goal: Goal;

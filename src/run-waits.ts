@@ -4,22 +4,27 @@ import { GoalpostError } from "./core/errors.ts";
 import { checkName } from "./core/names.ts";
 import { inputToJson } from "./options.ts";
 import { getRun } from "./store/runs.ts";
-import { type Decided, type Decision, decideApproval, signalRun } from "./store/waits.ts";
+import { type Decided, type Decision, decideApproval, getWaits, signalRun } from "./store/waits.ts";
 
 /** How a task is approved. */
 export interface ApproveOptions {
   /** Who approves: a person's name, an account. */
   readonly by: string;
   readonly note?: string | undefined;
-  /** Args to use instead of the planned ones; checked by the step's schema when the task starts. */
+  /** Args to use instead of the planned ones, or the model's; checked by the schema of the step, or tool. */
   readonly args?: unknown;
+  /** Which call of a tool, as `waitingFor` of the task tells it. Only needed where several are open. */
+  readonly call?: string | undefined;
 }
 
 /** How a task is rejected. */
 export interface RejectOptions {
   /** Who rejects: a person's name, an account. */
   readonly by: string;
+  /** A model is told of it where a call of its is rejected. */
   readonly reason: string;
+  /** Which call of a tool, as `waitingFor` of the task tells it. Only needed where several are open. */
+  readonly call?: string | undefined;
 }
 
 export interface RunWaitsOptions {
@@ -27,6 +32,12 @@ export interface RunWaitsOptions {
   readonly clock: Clock;
   /** There may be something to carry out. */
   readonly wake: () => void;
+}
+
+interface Decidable {
+  readonly id: string;
+  readonly taskId: string;
+  readonly call: string | undefined;
 }
 
 /** Answers what tasks wait for. */
@@ -52,35 +63,43 @@ export class RunWaits {
     this.#o.wake();
   }
 
-  async approve(id: string, taskId: string, { by, note, args }: ApproveOptions): Promise<void> {
+  async approve(id: string, taskId: string, { by, note, args, call }: ApproveOptions): Promise<void> {
     checkText(by, "approve: by");
     if (note !== undefined) {
       checkText(note, "approve: note");
     }
     const text = args === undefined ? null : inputToJson(args, "the approved args are");
+    checkCall(call);
     const { source } = await getRun(this.#o.driver, id);
-    if (text !== null && source !== "planned") {
+    if (text !== null && source !== "planned" && !(await this.#isAskedAboutCall(id, taskId))) {
       throw new GoalpostError(
         "INVALID_INPUT",
         `run ${id} is no run of a goal: its tasks have no args to replace`,
       );
     }
-    await this.#decide({ id, taskId }, { verdict: "approved", by, note: note ?? null, args: text });
+    await this.#decide({ id, taskId, call }, { verdict: "approved", by, note: note ?? null, args: text });
   }
 
-  async reject(id: string, taskId: string, { by, reason }: RejectOptions): Promise<void> {
+  async reject(id: string, taskId: string, { by, reason, call }: RejectOptions): Promise<void> {
     checkText(by, "reject: by");
     checkText(reason, "reject: reason");
+    checkCall(call);
     await getRun(this.#o.driver, id);
-    await this.#decide({ id, taskId }, { verdict: "rejected", by, note: reason, args: null });
+    await this.#decide({ id, taskId, call }, { verdict: "rejected", by, note: reason, args: null });
   }
 
-  async #decide(task: { id: string; taskId: string }, decision: Omit<Decision, "now">): Promise<void> {
+  /** Whether the task waits for the approval of a call of a tool: that has args wherever it is made. */
+  async #isAskedAboutCall(id: string, taskId: string): Promise<boolean> {
+    const waitsOf = await getWaits(this.#o.driver, id);
+    return waitsOf(taskId, {}).waitingFor.some((wait) => wait.call !== null);
+  }
+
+  async #decide(task: Decidable, decision: Omit<Decision, "now">): Promise<void> {
     const { driver, clock, wake } = this.#o;
-    const { id: runId, taskId } = task;
+    const { id: runId, taskId, call } = task;
     const found =
       typeof taskId === "string" && !taskId.includes("\u0000")
-        ? await decideApproval(driver, { runId, taskId }, { ...decision, now: clock.databaseNow() })
+        ? await decideApproval(driver, { runId, taskId, call }, { ...decision, now: clock.databaseNow() })
         : undefined;
     if (!found) {
       throw new GoalpostError("INVALID_INPUT", `run ${runId} has no task "${taskId}"`);
@@ -92,12 +111,22 @@ export class RunWaits {
   }
 }
 
-function whyNot(taskId: string, { state, taskStatus, by, at }: Decided): string {
+function whyNot(taskId: string, { state, taskStatus, by, at, open }: Decided): string {
+  if (open) {
+    const calls = open.map(([id, tool]) => `${id} (${tool})`).join(", ");
+    return `task "${taskId}" waits for the approval of ${open.length} calls of tools; say which one by \`call\`: ${calls}`;
+  }
   if (by !== null) {
     return `task "${taskId}" was ${state} already, by ${by} at ${at}; a decision is made once`;
   }
   const why = state === "waiting" ? "does not wait for approval any more" : "does not wait for approval";
   return `task "${taskId}" is ${taskStatus} and ${why}; it can be approved or rejected once it is suspended for it`;
+}
+
+function checkCall(call: unknown): void {
+  if (call !== undefined) {
+    checkText(call, "call");
+  }
 }
 
 function checkText(value: unknown, what: string): void {

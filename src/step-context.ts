@@ -1,15 +1,25 @@
 import type { Goal } from "./core/goal.ts";
+import type { ModelCalls } from "./core/model-calls.ts";
 import type { StepContext } from "./core/step.ts";
 import type { TaskCall } from "./engine/code.ts";
 import type { Waits } from "./engine/waits.ts";
+import { makeTaskLlm } from "./task-llm.ts";
+
+const CALL: unique symbol = Symbol("goalpost.call");
+
+/** What the steps of built-in workflows choose models by. */
+export function modelsOf(ctx: object): ModelCalls {
+  return (ctx as { readonly [CALL]: TaskCall })[CALL].llm;
+}
 
 /** The ctx of a step, from the engine's view of its try. */
 export function makeContext<Input, Args>(
   call: TaskCall,
   own: { readonly input: Input; readonly args: Args; readonly goal: Goal | undefined },
 ): StepContext<Input, Args> {
-  return {
+  const ctx: StepContext<Input, Args> & { readonly [CALL]: TaskCall } = {
     ...own,
+    [CALL]: call,
     runId: call.run.id,
     taskId: call.node.name,
     attempt: call.attempt,
@@ -17,10 +27,12 @@ export function makeContext<Input, Args>(
     signal: call.signal,
     log: call.log,
     once: call.once as StepContext<Input, Args>["once"],
+    llm: makeTaskLlm(call),
     channels: { send: call.send },
     progress: call.progress,
     ...makeWaits(call.waits),
   };
+  return ctx;
 }
 
 type WaitCalls = Pick<StepContext, "sleep" | "waitFor" | "execute" | "executeGoal">;

@@ -11,7 +11,7 @@ import { putBack } from "../src/store/instances.ts";
 import { migrate } from "../src/store/migrate.ts";
 import { createPgDriver } from "../src/store/pg-driver.ts";
 import { createDatabase } from "./contract/backends.ts";
-import { noChildren, sendNothing } from "./no-children.ts";
+import { noChildren, noModels, sendNothing } from "./no-children.ts";
 
 const LANE = "fleet";
 
@@ -71,6 +71,7 @@ export class Fleet {
       children: noChildren,
       storeProgress: async () => undefined,
       send: sendNothing,
+      llm: noModels,
     });
     worker.start();
     return { id, worker };

@@ -8,6 +8,8 @@ test("goalpost exports these names", () => {
       "Goalpost",
       "GoalpostError",
       "InvalidGraphError",
+      "LlmRequest",
+      "ModelError",
       "NonRetryableError",
       "RetryAfterError",
       "RunFailedError",

@@ -1,7 +1,8 @@
 -- The part of settling that parks tasks: stores what they wait for, starts the children among it, and wakes at once
 -- those that are answered already. The tasks are locked by settle.
 -- A payload is [[wait, …], heads, inputs, plans]: a wait is [key, kind, name, ms or null, child or null,
--- awaited]; the rest are the children to start, as start_runs takes them.
+-- awaited, asked or null]; the rest are the children to start, as start_runs takes them. asked: what somebody decides
+-- about, as JSON text; it stands in the place of the answer until there is one.
 create or replace function goalpost.suspend_tasks(_reports json, _payloads json, _settled bigint[]) returns void
 language plpgsql as $$
 declare
@@ -27,9 +28,9 @@ begin
       perform goalpost.start_children(_task.run_id, _task.position, _task.parts);
     end if;
     with stored as (
-      insert into goalpost.waits (run_id, position, item, key, kind, name, due_at, child_run_id, created_at)
+      insert into goalpost.waits (run_id, position, item, key, kind, name, due_at, child_run_id, answer, created_at)
       select _task.run_id, _task.position, _task.item, w.v->>0, w.v->>1, w.v->>2,
-        _at + make_interval(secs => (w.v->>3)::double precision / 1000), (w.v->>4)::uuid, _at
+        _at + make_interval(secs => (w.v->>3)::double precision / 1000), (w.v->>4)::uuid, (w.v->>6)::json, _at
       from json_array_elements(_task.parts[1]) w(v)
       on conflict do nothing
       returning due_at)

@@ -54,7 +54,7 @@ export interface TaskSpec {
   readonly onExhausted?: OnExhausted | undefined;
   /** Tries in all, the first included. Default: the step's, else 3. */
   readonly maxAttempts?: number | undefined;
-  /** Milliseconds that one try may take. Default: the step's, else 30,000. */
+  /** Milliseconds that one try may take, with the time in `ctx.llm`. Default: the step's, else 30,000 without it. */
   readonly timeoutMs?: number | undefined;
   /** It is not carried out before `gp.runs.approve` says so. Not for tasks with subtasks. Default false. */
   readonly approval?: boolean | undefined;

@@ -21,6 +21,8 @@ export interface ModelRequest {
   readonly messages: readonly LlmMessage[];
   readonly schema?: { readonly name: string; readonly json: JsonSchema } | undefined;
   readonly tools?: readonly ToolSpec[] | undefined;
+  /** "none": the tools are known from earlier turns and must not be asked for any more. Default "auto". */
+  readonly toolChoice?: "auto" | "none" | undefined;
   readonly maxOutputTokens: number;
   readonly temperature?: number | undefined;
   readonly effort?: "low" | "medium" | "high" | undefined;

@@ -12,6 +12,8 @@ import {
 export interface ResolvedPolicy {
   readonly maxAttempts: number;
   readonly timeoutMs: number;
+  /** Whether timeoutMs was chosen, and is not the default. */
+  readonly timeoutGiven: boolean;
   readonly retry: RetryPolicy;
   readonly approval: boolean;
 }
@@ -30,6 +32,7 @@ export function resolvePolicy(...policies: readonly (StepPolicy | undefined)[]):
   return {
     maxAttempts: first((policy) => policy.maxAttempts, DEFAULT_MAX_ATTEMPTS),
     timeoutMs: first((policy) => policy.timeoutMs, DEFAULT_TIMEOUT_MS),
+    timeoutGiven: policies.some((policy) => policy?.timeoutMs !== undefined),
     retry: { ...DEFAULT_RETRY, ...first<Partial<RetryPolicy>>((policy) => policy.retry, {}) },
     // A plan can ask for it, not do without it.
     approval: policies.some((policy) => policy?.approval === true),

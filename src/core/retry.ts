@@ -20,7 +20,7 @@ export type OnSkip = "cascade" | "continue";
 export interface StepPolicy {
   /** Tries in all, the first included. Default 3. */
   readonly maxAttempts?: number | undefined;
-  /** Milliseconds that one try may take. Default 30,000. */
+  /** Milliseconds that one try may take. Default 30,000, in which the time in `ctx.llm` does not count. */
   readonly timeoutMs?: number | undefined;
   readonly retry?: Partial<RetryPolicy> | undefined;
   /**

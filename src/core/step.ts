@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { Decomposer, Goal } from "./goal.ts";
 import type { Json, Stored } from "./json.ts";
-import type { Budget } from "./llm.ts";
+import type { Budget, LlmRequest, LlmResult } from "./llm.ts";
 import type { Logger } from "./logger.ts";
 import { checkPolicy } from "./policy.ts";
 import type { GoalResult, RunResult } from "./results.ts";
@@ -37,6 +37,15 @@ export interface WaitForOptions extends KeyOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** How a step asks a model. */
+export interface LlmCallOptions {
+  /**
+   * Tells this request from the others of the task: as long as the key is the same, so is the answer. Default: by what
+   * is asked, so that a changed prompt is a new request, and how often it was asked before in this call of the step.
+   */
+  readonly key?: string | undefined;
+}
+
 /** How a step starts a child run. */
 export interface ChildOptions {
   /** Tells this child from the others of the task; the same every time the step is called. */
@@ -59,9 +68,9 @@ export interface ChildGoalOptions extends ChildOptions {
 /**
  * What every step is given besides its input.
  *
- * `sleep`, `waitFor`, `execute` and `executeGoal` wait without holding the worker's slot: the step is unwound by an
+ * `sleep`, `waitFor`, `execute`, `executeGoal`, and `llm` for approvals of tools, wait without holding the worker's slot: the step is unwound by an
  * exception (its finally blocks run) and called again from its first line when there is an answer. Waits that are
- * answered, and `once`, return then what they returned before, and races of them end as they ended before; all else
+ * answered, `once` and `llm` return then what they returned before, and races of them end as they ended before; all else
  * runs again. Do work beside or between waits in `once`. Let the exception pass: once it is thrown every call of ctx
  * rejects, and what the function returns is not taken. It is no attempt, and the step's timeout starts afresh.
  */
@@ -92,6 +101,16 @@ export interface StepContext<Input = GoalInput, Args = Json> {
    * @throws INVALID_INPUT
    */
   progress(fraction: number, note?: string): void;
+  /**
+   * Asks a model, on the run's account. The answer is remembered for this task: a step that fails after a paid call
+   * does not pay again. Turns and calls of tools within the request are remembered, too; only the call that was under
+   * way when a process died is made again. Tools with `sideEffect` wait for `gp.runs.approve`.
+   *
+   * Its time does not count as the step's, unless the step has a `timeoutMs` of its own: it has `request.timeoutMs`
+   * (120 s a call by default). The answer's `parsed` is made anew by the schema every time.
+   * @throws INVALID_INPUT, NO_PROVIDER, PROVIDER_ERROR, RESPONSE_INVALID, RESPONSE_REFUSED, BUDGET_EXCEEDED
+   */
+  llm<T = null>(request: LlmRequest<T>, options?: LlmCallOptions): Promise<LlmResult<T>>;
   readonly channels: {
     /**
      * Stores a message in a channel and tells those who listen; returns its id. A step that is called again sends again,

@@ -3,9 +3,11 @@ import { type ErrorRecord, toErrorRecord } from "../core/error-record.ts";
 import { GoalpostError, isGoalpostError, RetryAfterError } from "../core/errors.ts";
 import { type Json, toJson } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
+import type { ModelCalls } from "../core/model-calls.ts";
 import { checkProgress, type TaskProgress } from "../core/progress.ts";
 import { retryDelayMs } from "../core/retry.ts";
 import { shapeToRows } from "../core/shape.ts";
+import { AttemptTimer } from "./attempt-timer.ts";
 import type { ChildRuns } from "./children.ts";
 import type { TaskCall, TaskCode, TaskResult } from "./code.ts";
 import type { DefinitionNode } from "./definitions.ts";
@@ -28,6 +30,7 @@ export interface AttemptOptions {
   readonly children: ChildRuns;
   readonly send: TaskCall["send"];
   readonly storeProgress: (progress: TaskProgress) => Promise<void>;
+  readonly llm: ModelCalls;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
   /** Notes that the function begins. */
@@ -44,15 +47,15 @@ export async function carryOut(options: AttemptOptions): Promise<Report | undefi
   const { timeoutMs } = code.policy;
   const waits = new Waits({ task, taskId: taskIdOf(node), children: options.children });
   let late: GoalpostError | undefined;
-  const stopTimer = options.clock.timer(timeoutMs, () => {
+  const timer = new AttemptTimer(options.clock, timeoutMs, () => {
     late = timedOut(options, timeoutMs, waits.isHeldUp);
     abort.abort(late);
   });
   try {
-    if (code.condition && !(await untilAborted(() => isMet(options, waits), abort.signal))) {
+    if (code.condition && !(await untilAborted(() => isMet(options, { waits, timer }), abort.signal))) {
       return skip(options);
     }
-    const result = await untilAborted(() => execute(options, waits), abort.signal);
+    const result = await untilAborted(() => execute(options, { waits, timer }), abort.signal);
     return waits.suspension ? suspended(options, waits) : complete(options, result);
   } catch (error) {
     const takenAway = abort.signal.aborted && abort.signal.reason !== late;
@@ -61,7 +64,7 @@ export async function carryOut(options: AttemptOptions): Promise<Report | undefi
     }
     return waits.suspension ? suspended(options, waits) : fail(options, error);
   } finally {
-    stopTimer();
+    timer.stop();
     waits.end();
     if (waits.suspension) {
       // What the function left under way beside the waits is begun again with it.
@@ -73,9 +76,15 @@ export async function carryOut(options: AttemptOptions): Promise<Report | undefi
 /** What `when` threw: the task fails at once, and that was no attempt. */
 class ConditionError extends Error {}
 
-async function isMet(options: AttemptOptions, waits: Waits): Promise<boolean> {
+/** What belongs to one try. */
+interface Try {
+  readonly waits: Waits;
+  readonly timer: AttemptTimer;
+}
+
+async function isMet(options: AttemptOptions, own: Try): Promise<boolean> {
   try {
-    return Boolean(await options.code.condition?.(makeCall(options, { waits, approved: null })));
+    return Boolean(await options.code.condition?.(makeCall(options, { ...own, approved: null })));
   } catch (error) {
     throw new ConditionError("when threw", { cause: error });
   }
@@ -95,13 +104,13 @@ function skip(options: AttemptOptions): Report {
   };
 }
 
-async function execute(options: AttemptOptions, waits: Waits): Promise<TaskResult> {
-  const approved = options.code.policy.approval ? await waits.approval() : null;
+async function execute(options: AttemptOptions, own: Try): Promise<TaskResult> {
+  const approved = options.code.policy.approval ? await own.waits.approval() : null;
   // Hidden nodes and items have no such event.
   if (options.run.extras && options.node.kind === "step") {
     options.started();
   }
-  return options.code.execute(makeCall(options, { waits, approved }));
+  return options.code.execute(makeCall(options, { ...own, approved }));
 }
 
 /** Whatever the function made of its suspension: there is no answer yet that it could have gone on with. */
@@ -147,10 +156,13 @@ function untilAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T
   });
 }
 
-function makeCall(options: AttemptOptions, own: { waits: Waits; approved: Json }): TaskCall {
+function makeCall(options: AttemptOptions, own: Try & { readonly approved: Json }): TaskCall {
   const { task, run, node, inputs } = options;
   const { signal } = options.abort;
+  const { timer } = own;
+  const memory = makeMemory(options, own.waits);
   return {
+    ...memory,
     run,
     node,
     inputs,
@@ -170,7 +182,12 @@ function makeCall(options: AttemptOptions, own: { waits: Waits; approved: Json }
     },
     progress: makeProgress(options),
     release: (delayMs, reason) => own.waits.release(delayMs, reason),
-    once: makeOnce(options, own.waits),
+    llm: options.llm,
+    resumed: task.delivery > 1,
+    get deadlineAt() {
+      return timer.endsAt;
+    },
+    untimed: (work) => (options.code.policy.timeoutGiven ? work() : timer.hold(work)),
   };
 }
 
@@ -187,7 +204,7 @@ function makeProgress(options: AttemptOptions): TaskCall["progress"] {
   };
 }
 
-function makeOnce(options: AttemptOptions, waits: Waits): TaskCall["once"] {
+function makeMemory(options: AttemptOptions, waits: Waits): Pick<TaskCall, "once" | "recall"> {
   const { signal } = options.abort;
   const stored = new Map(
     Object.entries(options.task.checkpoints).map(([key, value]) => [key, JSON.stringify(value)]),
@@ -223,7 +240,13 @@ function makeOnce(options: AttemptOptions, waits: Waits): TaskCall["once"] {
       underWay.delete(key);
     }
   };
-  return (key, fn) => waits.keepBusy(() => once(key, fn));
+  return {
+    once: (key, fn) => waits.keepBusy(() => once(key, fn)),
+    recall: (key) => {
+      const text = stored.get(key);
+      return text === undefined ? undefined : (JSON.parse(text) as Json);
+    },
+  };
 }
 
 function complete(options: AttemptOptions, result: TaskResult): Report {

@@ -1,5 +1,6 @@
 import type { Json } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
+import type { ModelCalls } from "../core/model-calls.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Shape } from "../core/shape.ts";
 import type { DefinitionNode, RunDefinition } from "./definitions.ts";
@@ -34,6 +35,15 @@ export interface TaskCall {
    * @throws Release
    */
   release(delayMs: number, reason: string): never;
+  /** What `once` has stored for the key; undefined for nothing. */
+  recall(key: string): Json | undefined;
+  readonly llm: ModelCalls;
+  /** Whether the task was handed out before. */
+  readonly resumed: boolean;
+  /** Milliseconds since the epoch when the time of this try is up; null while it stands still. */
+  readonly deadlineAt: number | null;
+  /** Does work whose time does not count, unless somebody gave the task a time of its own. */
+  untimed<T>(work: () => Promise<T>): Promise<T>;
 }
 
 export interface TaskResult {
@@ -45,6 +55,8 @@ export interface TaskResult {
 export interface TaskPolicy {
   readonly maxAttempts: number;
   readonly timeoutMs: number;
+  /** Whether somebody chose timeoutMs: all of the try counts then. Default false. */
+  readonly timeoutGiven?: boolean | undefined;
   readonly retry: RetryPolicy;
   /** Whether it is carried out only when somebody approved of it. */
   readonly approval: boolean;

@@ -1,6 +1,7 @@
 import { v5 as uuidOf } from "uuid";
 import { GoalpostError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
+import type { ToolApproval, ToolDecision } from "../core/model-calls.ts";
 import { checkName } from "../core/names.ts";
 import type { GoalResult, RunResult } from "../core/results.ts";
 import type { ChildOptions, KeyOptions, WaitForOptions } from "../core/step.ts";
@@ -19,6 +20,8 @@ import { Release, Suspension } from "./suspension.ts";
 import { checkKey, checkTime, refuseOther, requireKey } from "./wait-rules.ts";
 
 const APPROVAL_KEY = "/approval";
+/** What follows is the id of a call: see migrations/functions/decide_approval.sql. */
+const TOOL_KEY = "/call/";
 
 /** What a step asks for when it waits. */
 interface Question<T> {
@@ -29,6 +32,8 @@ interface Question<T> {
   readonly ms: number | null;
   /** Reads the answer; a rejection is the answer's. */
   readonly read: (stored: StoredWait) => T | Promise<T>;
+  /** JSON text of what somebody is asked about. */
+  readonly asked?: string;
   /** Makes the child to be started. */
   readonly prepare?: (runId: string) => Promise<StartRow>;
 }
@@ -166,6 +171,16 @@ export class Waits {
     return this.#open(APPROVAL_KEY, { kind: "approval", name: null, ms: null, read }) as Promise<Json>;
   }
 
+  /** Waits for gp.runs.approve, or reject, of one call of a tool. */
+  toolApproval({ id, tool, args }: ToolApproval): Promise<ToolDecision> {
+    const read = ({ state, by, note, answer }: StoredWait): ToolDecision =>
+      state === "rejected"
+        ? { approved: false, by: by ?? "", reason: note ?? "" }
+        : { approved: true, args: answer };
+    const question = { kind: "approval", name: tool, ms: null, asked: JSON.stringify(args), read } as const;
+    return this.#open(`${TOOL_KEY}${id}`, question) as Promise<ToolDecision>;
+  }
+
   execute(workflow: AnyWorkflow, input: unknown, options: ChildOptions): Promise<RunResult<unknown>> {
     const { children } = this.#options;
     return this.#ask(requireKey(options, "ctx.execute(workflow, input, { key })"), () => ({
@@ -198,6 +213,7 @@ export class Waits {
       question.ms,
       childId,
       awaited,
+      question.asked ?? null,
     ]);
     const children = open.flatMap(({ child }) => (child ? [encodeStart(child)] : []));
     const [heads, inputs, plans] = encodeBatch(children);

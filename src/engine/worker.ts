@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Driver } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import type { ModelCalls } from "../core/model-calls.ts";
 import type { TaskProgress } from "../core/progress.ts";
 import { type AttemptOptions, carryOut } from "./attempt.ts";
 import type { ChildRuns } from "./children.ts";
@@ -43,6 +44,7 @@ export interface WorkerOptions extends PresenceOptions {
     held: ClaimedTask & { readonly worker: string },
     progress: TaskProgress,
   ) => Promise<void>;
+  readonly llm: ModelCalls;
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
@@ -333,6 +335,7 @@ export class Worker {
       children: this.#options.children,
       send: this.#options.send,
       storeProgress: (progress) => this.#options.storeProgress({ ...task, worker: this.id }, progress),
+      llm: this.#options.llm,
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
     });

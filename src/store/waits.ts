@@ -1,17 +1,29 @@
 import type { Queryable } from "../core/driver.ts";
+import type { Json } from "../core/json.ts";
 import type { NodeSpec } from "../core/shape.ts";
+import { parse } from "./json-text.ts";
 import { repeatOnConflict } from "./repeat.ts";
 
 /** What a suspended task waits for. */
 export interface WaitRecord {
   readonly kind: "sleep" | "signal" | "approval" | "child";
-  /** The name of the signal or of the child's workflow; null for others. */
+  /** The name of the signal, of the child's workflow, or of the tool; null for others. */
   readonly name: string | null;
   readonly since: Date;
   /** When the time is over; null: as long as it takes. */
   readonly dueAt: Date | null;
   /** The child's run. */
   readonly runId: string | null;
+  /** The call of a tool that has to be approved; null for others. */
+  readonly call: ToolCallRecord | null;
+}
+
+/** A call of a tool with a side effect, as a model asks for it. */
+export interface ToolCallRecord {
+  /** For the `call` of `gp.runs.approve` and `reject`. */
+  readonly id: string;
+  readonly tool: string;
+  readonly args: Json;
 }
 
 /** Whether a task that needs approval has it. */
@@ -36,6 +48,7 @@ export interface TaskWaits {
 
 type WaitRow = {
   task: string;
+  key: string;
   kind: WaitRecord["kind"];
   name: string | null;
   state: "waiting" | "approved" | "rejected";
@@ -46,11 +59,12 @@ type WaitRow = {
   by: string | null;
   note: string | null;
   answered_at: Date | null;
+  asked: string | null;
 };
 
 // A task to be decomposed is approved of before it is planned, by another node.
-const GET_WAITS = `select regexp_replace(s.name, '^/plan/', '') as task, w.kind, w.name, w.state, w.created_at, w.due_at,
-    w.child_run_id, w.by, w.note, w.answered_at,
+const GET_WAITS = `select regexp_replace(s.name, '^/plan/', '') as task, w.key, w.kind, w.name, w.state, w.created_at,
+    w.due_at, w.child_run_id, w.by, w.note, w.answered_at, case when w.kind = 'approval' then w.answer::text end as asked,
     w.awaited and w.state = 'waiting' and t.status = 'suspended' as open
   from goalpost.waits w
   join goalpost.tasks t on t.run_id = w.run_id and t.position = w.position and t.item = w.item
@@ -73,7 +87,7 @@ export async function getWaits(
     return {
       waitingFor: waits.filter((row) => row.open).map(toWait),
       approval: toApproval(
-        waits.find((row) => row.kind === "approval"),
+        waits.find((row) => row.kind === "approval" && !isCall(row)),
         spec,
       ),
     };
@@ -82,7 +96,16 @@ export async function getWaits(
 
 function toWait(row: WaitRow): WaitRecord {
   const { kind, name, created_at: since, due_at: dueAt, child_run_id: runId } = row;
-  return { kind, name, since, dueAt, runId };
+  const id = row.key.slice(CALL_KEY.length);
+  const call = isCall(row) ? { id, tool: name ?? "", args: parse(row.asked) } : null;
+  return { kind, name, since, dueAt, runId, call };
+}
+
+/** What comes before the id of a call in the key of its wait. */
+const CALL_KEY = "/call/";
+
+function isCall({ key }: WaitRow): boolean {
+  return key.startsWith(CALL_KEY);
 }
 
 function toApproval(row: WaitRow | undefined, spec: NodeSpec): ApprovalRecord | null {
@@ -109,7 +132,7 @@ export async function signalRun(
 }
 
 const DECIDE =
-  "select goalpost.decide_approval($1::uuid, $2, $3, $4, $5, $6::json, $7::timestamptz)::text as found";
+  "select goalpost.decide_approval($1::uuid, $2, $3, $4, $5, $6, $7::json, $8::timestamptz)::text as found";
 
 export interface Decision {
   readonly verdict: "approved" | "rejected";
@@ -128,27 +151,39 @@ export interface Decided {
   readonly state: "waiting" | "approved" | "rejected" | null;
   readonly by: string | null;
   readonly at: string | null;
+  /** Where it could be one of several calls of tools: their ids, and the tools. */
+  readonly open: readonly (readonly [id: string, tool: string])[] | null;
 }
 
 /** Approves or rejects a task; undefined if the run has no such task. */
 export async function decideApproval(
   db: Queryable,
-  task: { runId: string; taskId: string },
+  task: { runId: string; taskId: string; call?: string | undefined },
   decision: Decision,
 ): Promise<Decided | undefined> {
   const { verdict, by, note, args, now } = decision;
   const [row] = await repeatOnConflict(() =>
-    db.query<{ found: string | null }>(DECIDE, [task.runId, task.taskId, verdict, by, note, args, now]),
+    db.query<{ found: string | null }>(DECIDE, [
+      task.runId,
+      task.taskId,
+      task.call ?? null,
+      verdict,
+      by,
+      note,
+      args,
+      now,
+    ]),
   );
   if (!row?.found) {
     return undefined;
   }
-  const [done, taskStatus, state, decidedBy, at] = JSON.parse(row.found) as [
+  const [done, taskStatus, state, decidedBy, at, open] = JSON.parse(row.found) as [
     boolean,
     string,
     Decided["state"],
     string | null,
     string | null,
+    Decided["open"],
   ];
-  return { done, taskStatus, state, by: decidedBy, at };
+  return { done, taskStatus, state, by: decidedBy, at, open };
 }

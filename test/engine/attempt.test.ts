@@ -3,7 +3,7 @@ import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import { carryOut } from "../../src/engine/attempt.ts";
 import { silentLogger } from "../../src/index.ts";
 import { FakeClock } from "../../src/testing/index.ts";
-import { noChildren, sendNothing } from "../no-children.ts";
+import { noChildren, noModels, sendNothing } from "../no-children.ts";
 
 test("a try that was aborted before it began, while its definition was loaded, does not begin", async () => {
   const abort = new AbortController();
@@ -43,6 +43,7 @@ test("a try that was aborted before it began, while its definition was loaded, d
     children: noChildren,
     send: sendNothing,
     storeProgress: async () => undefined,
+    llm: noModels,
     clock: new FakeClock(),
     logger: silentLogger,
     maxOutputBytes: 1000,

@@ -10,7 +10,7 @@ import { staticCode } from "../../src/static-code.ts";
 import { ensureDefinition } from "../../src/store/definitions.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { createPgDriver } from "../../src/store/pg-driver.ts";
-import { noChildren, sendNothing } from "../no-children.ts";
+import { noChildren, noModels, sendNothing } from "../no-children.ts";
 
 export const LANE = "fire";
 
@@ -129,6 +129,7 @@ export function startFireWorker({ driver, id, concurrency, flow, logger }: FireW
     children: noChildren,
     storeProgress: async () => undefined,
     send: sendNothing,
+    llm: noModels,
     onFinished: () => undefined,
   });
   worker.start();

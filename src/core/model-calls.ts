@@ -1,0 +1,67 @@
+import type { Json } from "./json.ts";
+import type { CallScope } from "./ledger.ts";
+import type { LlmRequest, LlmResult, ModelRef } from "./llm.ts";
+
+/** What somebody decided about a call of a tool. */
+export type ToolDecision =
+  | { readonly approved: true /** Those that it is carried out with. */; readonly args: Json }
+  | { readonly approved: false; readonly by: string; readonly reason: string };
+
+/** A call of a tool that somebody has to approve. */
+export interface ToolApproval {
+  /** The same every time the step is called. */
+  readonly id: string;
+  readonly tool: string;
+  readonly args: Json;
+}
+
+/** What a task does for a request that is made in it. */
+export interface LlmTask {
+  /** What was remembered in this or an earlier call of the step. */
+  recall(key: string): Json | undefined;
+  remember(key: string, value: unknown): Promise<void>;
+  /** Does work that must not be cut off by a wait beside it. */
+  keepBusy<T>(work: () => Promise<T>): Promise<T>;
+  /** Waits for `gp.runs.approve` or `reject`, without a slot. */
+  approve(call: ToolApproval): Promise<ToolDecision>;
+  /**
+   * Gives the slot back by throwing; the step is called again after that long. Undefined where that cannot be.
+   * `counted`: returns instead when the request has done so too often.
+   */
+  readonly release?:
+    | ((delayMs: number, reason: string, options: { readonly counted: boolean }) => Promise<void>)
+    | undefined;
+}
+
+/** Where a request is made. */
+export interface LlmCallContext {
+  /** Unique; all calls that the request takes carry it. */
+  readonly requestId: string;
+  readonly scope: CallScope;
+  readonly signal: AbortSignal;
+  /** Milliseconds since the epoch after which nobody waits for the answer; null for none. */
+  readonly deadlineAt: number | null;
+  /** Calls of it may have been made before, in another process perhaps. */
+  readonly resumed: boolean;
+  /** Null outside of tasks. */
+  readonly task: LlmTask | null;
+}
+
+/** A request that was found to be in order. */
+export interface PreparedRequest<T> {
+  /** Equal for requests that ask for the same. */
+  readonly key: string;
+  /** The models that are asked, the first one first. @throws NO_PROVIDER, INVALID_INPUT */
+  models(): readonly ModelRef[];
+  ask(ctx: LlmCallContext): Promise<LlmResult<T>>;
+  /** The result that was stored as JSON, with what the schema makes of it. */
+  restore(stored: Json): Promise<LlmResult<T>>;
+}
+
+/** Calls models. */
+export interface ModelCalls {
+  /** The name of the instance. */
+  readonly instance: string;
+  /** @throws INVALID_INPUT */
+  prepare<T>(request: LlmRequest<T>): Promise<PreparedRequest<T>>;
+}

@@ -1,0 +1,41 @@
+import type { Clock } from "./core/clock.ts";
+import type { Driver } from "./core/driver.ts";
+import type { Ledger, PriceBook } from "./core/ledger.ts";
+import type { LlmOptions } from "./core/llm-options.ts";
+import type { Logger } from "./core/logger.ts";
+import type { ChatModels } from "./core/model.ts";
+import type { LlmProvider } from "./llm/llm-parts.ts";
+import { createLedger } from "./store/ledger.ts";
+
+/** What models are called with, opened when the first one is. */
+export interface LlmBackends {
+  /** Those that are configured, in the order of preference. */
+  providers(): Promise<readonly LlmProvider[]>;
+  prices(): Promise<PriceBook>;
+  readonly ledger: Ledger;
+}
+
+export interface LlmBackendsOptions {
+  readonly driver: Driver;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly llm: LlmOptions;
+  /** The worker whose end tells that nobody will settle what this client reserved. */
+  readonly worker: string;
+}
+
+/** The vendors' SDKs, the catalogue of prices and the database's ledger. @throws INVALID_INPUT for bad options */
+export function llmBackends({ driver, clock, logger, llm, worker }: LlmBackendsOptions): LlmBackends {
+  return {
+    providers: async () => ownProviders(llm),
+    prices: async () =>
+      (await import("./llm/prices.ts")).createPriceBook({ prices: llm.prices, now: clock.now }),
+    ledger: createLedger({ driver, logger, worker, rateLimits: llm.rateLimits }),
+  };
+}
+
+function ownProviders({ providers = {} }: LlmOptions): LlmProvider[] {
+  return Object.entries(providers).flatMap(([name, given]) =>
+    given && "generate" in given ? [{ name, models: given as ChatModels }] : [],
+  );
+}
