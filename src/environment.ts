@@ -18,3 +18,19 @@ export function defaultInstanceId(): string {
   // biome-ignore lint/style/noProcessEnv: the documented default of Goalpost.open.
   return process.env.INSTANCE_ID || `${hostname()}:${process.pid}`;
 }
+
+const LLM_VARIABLES = [
+  "OPENAI_API_KEY",
+  "OPENAI_BASE_URL",
+  "ANTHROPIC_API_KEY",
+  "ANTHROPIC_BASE_URL",
+  "GEMINI_API_KEY",
+  "GOOGLE_API_KEY",
+  "GOOGLE_GEMINI_BASE_URL",
+];
+
+/** What the environment says of LLM providers: their keys, and where they are if not at their vendors'. */
+export function llmEnvironment(): Readonly<Record<string, string | undefined>> {
+  // biome-ignore lint/style/noProcessEnv: the documented default of Goalpost.open's option llm.
+  return Object.fromEntries(LLM_VARIABLES.map((name) => [name, process.env[name]]));
+}
