@@ -33,6 +33,8 @@ export type {
   Goal,
   GraphLimits,
   JsonSchema,
+  PlanOrigin,
+  Replan,
   StepInfo,
   TaskGraph,
   TaskSpec,
@@ -97,6 +99,9 @@ export type { Subscription } from "./messaging/subscription.ts";
 export { migrateDatabase } from "./migrate-database.ts";
 export type { OpenOptions, WorkersOptions } from "./open-options.ts";
 export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./options.ts";
+export { type LlmDecomposerOptions, llmDecomposer } from "./plan/llm-decomposer.ts";
+export type { PlanPrompt } from "./plan/plan-prompt.ts";
+export type { PlanExample, PromptFacts } from "./plan/prompt-facts.ts";
 export { type RenderOptions, renderMermaid, renderTree } from "./plan/render.ts";
 export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
 export type { Queues } from "./queues.ts";

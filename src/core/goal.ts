@@ -63,6 +63,20 @@ export interface TaskSpec {
 /** Tasks and their dependencies. */
 export interface TaskGraph {
   readonly tasks: readonly TaskSpec[];
+  /** Who made it, and with what; kept with the run. */
+  readonly origin?: PlanOrigin | undefined;
+}
+
+/** Where a graph comes from. */
+export interface PlanOrigin {
+  /** What made it: "llm", "fallback", or a word of your own. */
+  readonly by: string;
+  /** The model that was asked. */
+  readonly model?: string | undefined;
+  /** SHA-256 of the prompt it was asked with, in hex: of the template, before anything was put in. */
+  readonly promptSha256?: string | undefined;
+  /** Times that the model had to repair it. */
+  readonly repairs?: number | undefined;
 }
 
 declare const valid: unique symbol;
@@ -124,6 +138,8 @@ export interface DecomposeContext {
    * @throws InvalidGraphError
    */
   readonly stream?: ((tasks: readonly TaskSpec[]) => Promise<void>) | undefined;
+  /** What an earlier try of this planning has handed on: it is part of the final answer as it is. Default: nothing. */
+  readonly handedOn?: readonly TaskSpec[] | undefined;
   /** Asks a model; on the run's account. A repeated planning gets the answers that it got before. */
   llm<T>(request: LlmRequest<T>): Promise<LlmResult<T>>;
 }
