@@ -1,9 +1,10 @@
 import { childRuns } from "../src/child-runs.ts";
 import type { ModelCalls } from "../src/core/model-calls.ts";
+import type { Driver } from "../src/core/driver.ts";
 import type { ChildRuns } from "../src/engine/children.ts";
 
 /** For steps that start no runs. */
-export const noChildren: ChildRuns = childRuns(() => {
+export const noChildren: ChildRuns = childRuns({} as Driver, () => {
   throw new Error("this step starts no runs");
 });
 

@@ -70,7 +70,8 @@ begin
 
   _wait_ms := goalpost.pass_limits(_c.limits, _c."inputTokens" + _c."outputTokens");
   if _wait_ms > 0 then
-    return json_build_object('outcome', 'wait', 'waitMs', ceil(_wait_ms));
+    -- Not a whole millisecond more for a rounding error.
+    return json_build_object('outcome', 'wait', 'waitMs', greatest(1, ceil(_wait_ms - 0.01)));
   end if;
 
   update goalpost.budgets set reserved_calls = reserved_calls + 1,
