@@ -1,4 +1,5 @@
 import { styleText } from "node:util";
+import type { Usage } from "../index.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -22,6 +23,20 @@ export function formatDuration(ms: number): string {
   return minutes < 60
     ? `${minutes} min ${Math.floor((ms % 60_000) / 1000)} s`
     : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** What calls of models used: "3 model calls, 12,345 tokens in, 678 out, $0.0123". */
+export function formatUsage({ calls, inputTokens, outputTokens, costUsd, estimated }: Usage): string {
+  const count = (value: number): string => value.toLocaleString("en-US");
+  const about = estimated ? "about " : "";
+  const cost = costUsd === null ? "at a price that is not known" : `${about}${formatUsd(costUsd)}`;
+  return `${count(calls)} model ${calls === 1 ? "call" : "calls"}, ${about}${count(inputTokens)} tokens in, ${count(outputTokens)} out, ${cost}`;
+}
+
+/** $12.35, $0.0123; of less than a cent the first two digits that say something. */
+function formatUsd(usd: number): string {
+  const digits = usd >= 1 || usd === 0 ? 2 : Math.min(9, Math.max(4, 1 - Math.floor(Math.log10(usd))));
+  return `$${usd.toFixed(digits)}`;
 }
 
 /** Shortens a text to one line of at most that many characters. */

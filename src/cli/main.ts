@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import type { ApproveCommandOptions, RejectCommandOptions } from "./decide.ts";
 import { DURATION_RULE, parseDuration } from "./duration.ts";
 import type { InstancesOptions } from "./instances.ts";
 import type { PlanOptions } from "./plan.ts";
@@ -31,6 +32,14 @@ function toCount(text: string): number {
   return count;
 }
 
+function toUsd(text: string): number {
+  const usd = Number(text.replace(/^\$/, ""));
+  if (!(Number.isFinite(usd) && usd > 0)) {
+    throw new InvalidArgumentError("It must be a number of US dollars above 0, such as 0.50.");
+  }
+  return usd;
+}
+
 function toMilliseconds(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) {
@@ -56,8 +65,41 @@ function goalCommand(program: Command, name: string): Command {
     .command(name)
     .argument("<goal...>", 'what is wanted, for instance "Report on the code in ./src"')
     .option("--app <file>", APP_HELP)
+    .option("--model <id>", "the model that plans and answers (default: by the kind of work)")
+    .option("--provider <name>", "openai, anthropic or gemini (default: the first that has a key)")
+    .option(
+      "--budget <usd>",
+      "what calls of models may cost (default: 1 without --app, else no limit)",
+      toUsd,
+    )
     .option("--database <url>", DATABASE_HELP)
     .option("--json", "print one JSON document on standard output, everything else on standard error");
+}
+
+function approvalCommands(program: Command): void {
+  program
+    .command("approve")
+    .argument("<run>", "the id of the run")
+    .argument("<task>", 'the task that waits for approval; "plan" for the plan as a whole')
+    .description("let a task go on that waits for approval")
+    .requiredOption("--by <name>", "who approves")
+    .option("--note <text>", "kept with the approval")
+    .option("--args <json>", "args to use in place of the planned ones")
+    .option("--database <url>", DATABASE_HELP)
+    .action((run: string, task: string, options: ApproveCommandOptions) =>
+      action(async () => (await import("./decide.ts")).approveTask(run, task, options)),
+    );
+  program
+    .command("reject")
+    .argument("<run>", "the id of the run")
+    .argument("<task>", 'the task that waits for approval; "plan" for the plan as a whole')
+    .description("fail a task that waits for approval; it is not tried again")
+    .requiredOption("--by <name>", "who rejects")
+    .requiredOption("--reason <text>", "why; kept with the run")
+    .option("--database <url>", DATABASE_HELP)
+    .action((run: string, task: string, options: RejectCommandOptions) =>
+      action(async () => (await import("./decide.ts")).rejectTask(run, task, options)),
+    );
 }
 
 function fleetCommands(program: Command): void {
@@ -95,6 +137,8 @@ function makeProgram(): Command {
   goalCommand(program, "run")
     .description("plan a goal, run it and report; an unfinished run of the same goal is gone on with")
     .option("--dry-run", "plan only, run nothing")
+    .option("--approve-plan", "run nothing before the plan is approved: here, or by goalpost approve")
+    .option("--yes", "approve whatever waits for approval")
     .option("--new", "start afresh even if the last run of this goal did not finish")
     .option("--concurrency <count>", "tasks carried out at once (default: 10)", toCount)
     .action((words: string[], options: RunOptions) =>
@@ -123,6 +167,7 @@ function makeProgram(): Command {
     .action((run: string | undefined, options: ShowOptions) =>
       action(async () => (await import("./show.ts")).showRun(run, options)),
     );
+  approvalCommands(program);
   fleetCommands(program);
   program
     .command("migrate")

@@ -8,8 +8,8 @@ export interface PlanOptions extends GoalCommandOptions {
 
 /** `goalpost plan`: prints the task graph of a goal and runs nothing; returns the exit code. */
 export async function planGoal(goal: string, options: PlanOptions): Promise<number> {
-  return withApp(options, false, async ({ gp, app }) => {
-    const graph = await gp.decomposeGoal(goal, app.decomposer, app.steps);
+  return withApp(options, false, async ({ gp, app, budget }) => {
+    const graph = await gp.decomposeGoal(goal, app.decomposer, app.steps, { budget });
     for (const warning of graph.warnings) {
       process.stderr.write(`warning: ${warning.message} [${warning.code}]\n`);
     }

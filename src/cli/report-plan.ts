@@ -58,6 +58,7 @@ export function reportTasks({ folder, report, parts }: ReportPlan): readonly Tas
     {
       id: "report",
       description: `Write ${REPORT_FILE}`,
+      step: "write_code_report",
       args: {
         plan: { folder, report, parts },
         ...Object.fromEntries(RESULTS.map((id) => [id, { $ref: id }])),

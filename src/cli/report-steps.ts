@@ -18,7 +18,7 @@ const output = <T extends object>(): z.ZodType<T> =>
   z.custom<T>((value) => typeof value === "object" && value !== null);
 const measured = z.object({ measure: output<Measured>() });
 
-/** The steps of the default app. */
+/** The steps of reports on code. */
 export const reportSteps: StepMap = {
   files: defineStep({
     description: "Lists the files of a folder whose language is known, in parts of like size",
@@ -68,7 +68,7 @@ export const reportSteps: StepMap = {
     args: measured,
     execute: ({ measure }) => timed(() => combine(Object.values(measure)).imports),
   }),
-  report: defineStep({
+  write_code_report: defineStep({
     description: "Writes the report as Markdown",
     args: output<ReportParts>(),
     execute: (parts, ctx) => writeReport(parts, ctx.runId),

@@ -4,6 +4,8 @@ import { countWork, taskLines } from "./task-lines.ts";
 
 /** Shows a run while it goes on. */
 export interface RunView {
+  /** Shows nothing while somebody is asked something. */
+  hold<T>(work: () => Promise<T>): Promise<T>;
   /** Shows the last state and stops. */
   stop(): Promise<void>;
 }
@@ -25,6 +27,8 @@ export interface WatchOptions {
   readonly stream: Stream;
   /** Tasks finished before now are not news. */
   readonly resumed: boolean;
+  /** Told of every state that is seen. */
+  readonly onLook?: ((run: RunRecord, view: Pick<RunView, "hold">) => void) | undefined;
 }
 
 /** A live tree on a terminal, else one line for every task that ends. */
@@ -32,18 +36,29 @@ export async function watchRun(gp: Goalpost, options: WatchOptions): Promise<Run
   return options.stream.isTTY ? liveView(gp, options) : plainView(gp, options);
 }
 
-async function liveView(gp: Goalpost, { runId, stream }: WatchOptions): Promise<RunView> {
+async function liveView(gp: Goalpost, { runId, stream, onLook }: WatchOptions): Promise<RunView> {
   const { createLogUpdate } = await import("log-update");
   const draw = createLogUpdate(stream);
-  const looks = repeatedly(gp, runId, () => undefined);
+  let held = false;
+  const hold: RunView["hold"] = async (work) => {
+    held = true;
+    draw.clear();
+    try {
+      return await work();
+    } finally {
+      held = false;
+    }
+  };
+  const looks = repeatedly(gp, runId, (run) => onLook?.(run, { hold }));
   let frame = 0;
   const timer = setInterval(() => {
     frame += 1;
-    if (looks.latest) {
+    if (looks.latest && !held) {
       draw(picture(looks.latest, stream, FRAMES[frame % FRAMES.length]));
     }
   }, FRAME_MS);
   return {
+    hold,
     async stop() {
       clearInterval(timer);
       const last = await looks.stop();
@@ -76,8 +91,9 @@ function picture(run: RunRecord, stream: Stream, spinner?: string): string {
   return [...shown, `${paint(run.status === "failed" ? "red" : "cyan", sign)} ${state}  ${since}`].join("\n");
 }
 
-function plainView(gp: Goalpost, { runId, stream, resumed }: WatchOptions): RunView {
+function plainView(gp: Goalpost, { runId, stream, resumed, onLook }: WatchOptions): RunView {
   const told = new Set<string>();
+  const hold: RunView["hold"] = (work) => work();
   const sinceMs = resumed ? Date.now() : 0;
   const tell = (run: RunRecord): void => {
     const { total, done } = countWork(run);
@@ -98,9 +114,11 @@ function plainView(gp: Goalpost, { runId, stream, resumed }: WatchOptions): RunV
         stream.write(`${line} [${done}/${total}]\n`);
       }
     }
+    onLook?.(run, { hold });
   };
   const looks = repeatedly(gp, runId, tell);
   return {
+    hold,
     async stop() {
       await looks.stop();
     },

@@ -5,7 +5,8 @@ import {
   isGoalpostError,
   RunFailedError,
 } from "../index.ts";
-import { formatDuration, shorten } from "./format.ts";
+import { Approvals, checkApprover } from "./approvals.ts";
+import { formatDuration, formatUsage, shorten } from "./format.ts";
 import { planGoal } from "./plan.ts";
 import { EXIT, reportError } from "./report-error.ts";
 import { watchRun } from "./run-view.ts";
@@ -15,6 +16,10 @@ export interface RunOptions extends GoalCommandOptions {
   readonly dryRun?: boolean;
   readonly new?: boolean;
   readonly concurrency?: number;
+  /** Nothing runs before somebody has seen the plan. */
+  readonly approvePlan?: boolean;
+  /** Whatever waits for approval is approved. */
+  readonly yes?: boolean;
 }
 
 const OUTPUT_LINES = 30;
@@ -24,9 +29,14 @@ export async function runGoal(goal: string, options: RunOptions): Promise<number
   if (options.dryRun) {
     return planGoal(goal, options);
   }
-  return withApp(options, { concurrency: options.concurrency }, async ({ gp, app }) => {
+  checkApprover(options);
+  return withApp(options, { concurrency: options.concurrency }, async ({ gp, app, budget }) => {
     const out = options.json ? process.stderr : process.stdout;
-    const handle = await gp.startGoal(goal, app.decomposer, app.steps, { resume: !options.new });
+    const handle = await gp.startGoal(goal, app.decomposer, app.steps, {
+      resume: !options.new,
+      approvePlan: options.approvePlan,
+      budget,
+    });
     out.write(`Goal: ${goal}\nRun ${handle.runId} in ${describeDatabase(options.database)}\n`);
     await tellResumed(handle, out);
     return follow({ gp, handle, options, out });
@@ -52,7 +62,13 @@ interface Following {
 
 async function follow({ gp, handle, options, out }: Following): Promise<number> {
   const interruption = new Interruption(handle);
-  const view = await watchRun(gp, { runId: handle.runId, stream: out, resumed: handle.resumed !== null });
+  const approvals = new Approvals(gp, { runId: handle.runId, out, ...options });
+  const view = await watchRun(gp, {
+    runId: handle.runId,
+    stream: out,
+    resumed: handle.resumed !== null,
+    onLook: (run, shown) => approvals.look(run, shown),
+  });
   try {
     const result = await handle.result();
     await view.stop();
@@ -68,6 +84,7 @@ async function follow({ gp, handle, options, out }: Following): Promise<number> 
     }
     return tellFailure(error, options);
   } finally {
+    approvals.close();
     interruption.stopListening();
   }
 }
@@ -105,7 +122,8 @@ function tellResult(result: GoalResult, options: RunOptions): void {
     process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
     return;
   }
-  process.stdout.write(`Done in ${formatDuration(result.durationMs)}.\n`);
+  const used = result.usage.calls > 0 ? ` ${formatUsage(result.usage)}.` : "";
+  process.stdout.write(`Done in ${formatDuration(result.durationMs)}.${used}\n`);
   for (const [id, output] of Object.entries(result.output)) {
     const lines = JSON.stringify(output, null, 2).split("\n");
     const shown = lines.length > OUTPUT_LINES ? [...lines.slice(0, OUTPUT_LINES), "…"] : lines;

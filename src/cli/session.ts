@@ -15,11 +15,21 @@ export interface GoalCommandOptions {
   readonly app?: string;
   readonly database?: string;
   readonly json?: boolean;
+  /** Which model plans, and which one steps ask; of the default app only. */
+  readonly model?: string;
+  readonly provider?: string;
+  /** US dollars. */
+  readonly budget?: number;
 }
+
+/** US dollars that a goal may cost if nobody says how much, and a model plans it. */
+export const DEFAULT_BUDGET_USD = 1;
 
 /** What a command works with. */
 export interface Session {
   readonly gp: Goalpost;
+  /** What the calls of models may cost; undefined without a limit. */
+  readonly budget: { readonly usd: number } | undefined;
   readonly app: Required<Pick<App, "decomposer" | "steps">>;
 }
 
@@ -38,7 +48,7 @@ export async function withApp<T>(
   workers: WorkersOptions | false,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const app = await chooseApp(options.app);
+  const { app, planned } = await chooseApp(options);
   if (!app.decomposer) {
     throw new GoalpostError(
       "INVALID_INPUT",
@@ -50,7 +60,12 @@ export async function withApp<T>(
   const own = workers && { ...workers, queues: [] };
   await using gp = await Goalpost.open({ database: options.database, logger: quietLogger, workers: own });
   gp.register(app);
-  return await work({ gp, app: { decomposer: app.decomposer, steps: app.steps ?? {} } });
+  const usd = options.budget ?? (planned ? DEFAULT_BUDGET_USD : undefined);
+  return await work({
+    gp,
+    app: { decomposer: app.decomposer, steps: app.steps ?? {} },
+    budget: usd === undefined ? undefined : { usd },
+  });
 }
 
 /** Loads the app and opens the database for it; the caller closes it. */
@@ -58,7 +73,7 @@ export async function openWithApp(
   options: Pick<GoalCommandOptions, "app" | "database">,
   how: Pick<OpenOptions, "workers" | "logger">,
 ): Promise<Goalpost> {
-  const app = await chooseApp(options.app);
+  const { app } = await chooseApp(options);
   announceFirstStart(options.database);
   const gp = await Goalpost.open({ database: options.database, ...how });
   try {
@@ -70,11 +85,26 @@ export async function openWithApp(
   }
 }
 
-async function chooseApp(file: string | undefined): Promise<App> {
-  if (file !== undefined) {
-    return (await import("./load-app.ts")).loadApp(file);
+interface ChosenApp {
+  readonly app: App;
+  /** Whether a model plans goals. */
+  readonly planned: boolean;
+}
+
+async function chooseApp({ app, model, provider }: GoalCommandOptions): Promise<ChosenApp> {
+  if (app !== undefined) {
+    if (model !== undefined || provider !== undefined) {
+      throw new GoalpostError(
+        "INVALID_INPUT",
+        `--model and --provider are for goals without --app; ${app} chooses its models itself`,
+      );
+    }
+    return { app: await (await import("./load-app.ts")).loadApp(app), planned: false };
   }
-  return (await import("./default-app.ts")).defaultApp;
+  const choice = { model, provider };
+  const planner = (await import("./planner.ts")).choosePlanner(choice);
+  const { makeDefaultApp } = await import("./default-app.ts");
+  return { app: makeDefaultApp({ planner, choice }), planned: planner !== undefined };
 }
 
 /** Making an embedded database takes some seconds: nobody should wonder what is going on. */
@@ -84,6 +114,11 @@ function announceFirstStart(database: string | undefined): void {
   if (directory && !existsSync(directory)) {
     process.stderr.write(`Making an embedded database in ${directory}; this takes some seconds, once.\n`);
   }
+}
+
+/** Whether only one process at a time can open the database. */
+export function isEmbedded(database: string | undefined): boolean {
+  return /^(?:pglite|memory):/.test(database ?? databaseFromEnvironment());
 }
 
 /** Where the runs are, for messages: never with a password. */

@@ -2,11 +2,12 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { defaultApp } from "../../src/cli/default-app.ts";
+import { makeDefaultApp } from "../../src/cli/default-app.ts";
 import { findFolder, reportTasks } from "../../src/cli/report-plan.ts";
 import { reportSteps } from "../../src/cli/report-steps.ts";
 import { type DecomposeContext, Goalpost, isApp, silentLogger, type TaskSpec } from "../../src/index.ts";
 
+const defaultApp = makeDefaultApp();
 let folder: string;
 
 beforeAll(async () => {

