@@ -12,7 +12,8 @@ await using gp = await Goalpost.open({
 });
 const write = workflow<string>("write").step("draft", async ({ run }, ctx) => {
   const ask = async (content: string): Promise<string> =>
-    (await ctx.llm({ model: "writer", messages: [{ role: "user", content }], maxOutputTokens: 500 })).response;
+    (await ctx.llm({ model: "writer", messages: [{ role: "user", content }], maxOutputTokens: 500 }))
+      .response;
   const draft = await ask(`Write about ${run}`);
   return ask(`Make this better: ${draft}`);
 });

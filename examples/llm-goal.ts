@@ -7,7 +7,13 @@ import { planAndRun } from "./support/weekly-report.ts";
 const plan = {
   tasks: [
     { id: "pros", description: "what speaks for it", step: "argue", args: { side: "for" }, dependsOn: [] },
-    { id: "cons", description: "what speaks against it", step: "argue", args: { side: "against" }, dependsOn: [] },
+    {
+      id: "cons",
+      description: "what speaks against it",
+      step: "argue",
+      args: { side: "against" },
+      dependsOn: [],
+    },
     { id: "verdict", description: "weigh them up", step: "decide", args: {}, dependsOn: ["pros", "cons"] },
   ],
 };

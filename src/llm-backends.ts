@@ -3,7 +3,7 @@ import type { Driver } from "./core/driver.ts";
 import type { Ledger, PriceBook } from "./core/ledger.ts";
 import type { LlmOptions } from "./core/llm-options.ts";
 import type { Logger } from "./core/logger.ts";
-import type { ChatModels } from "./core/model.ts";
+import { llmEnvironment } from "./environment.ts";
 import type { LlmProvider } from "./llm/llm-parts.ts";
 import { createLedger } from "./store/ledger.ts";
 
@@ -27,15 +27,12 @@ export interface LlmBackendsOptions {
 /** The vendors' SDKs, the catalogue of prices and the database's ledger. @throws INVALID_INPUT for bad options */
 export function llmBackends({ driver, clock, logger, llm, worker }: LlmBackendsOptions): LlmBackends {
   return {
-    providers: async () => ownProviders(llm),
+    providers: async () => {
+      const { readProviders } = await import("./llm/providers.ts");
+      return readProviders(llm, llmEnvironment(), logger).all;
+    },
     prices: async () =>
       (await import("./llm/prices.ts")).createPriceBook({ prices: llm.prices, now: clock.now }),
     ledger: createLedger({ driver, logger, worker, rateLimits: llm.rateLimits }),
   };
-}
-
-function ownProviders({ providers = {} }: LlmOptions): LlmProvider[] {
-  return Object.entries(providers).flatMap(([name, given]) =>
-    given && "generate" in given ? [{ name, models: given as ChatModels }] : [],
-  );
 }

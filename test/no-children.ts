@@ -1,6 +1,6 @@
 import { childRuns } from "../src/child-runs.ts";
-import type { ModelCalls } from "../src/core/model-calls.ts";
 import type { Driver } from "../src/core/driver.ts";
+import type { ModelCalls } from "../src/core/model-calls.ts";
 import type { ChildRuns } from "../src/engine/children.ts";
 
 /** For steps that start no runs. */

@@ -26,8 +26,10 @@ export async function serveModel(answer: Answer): Promise<{ baseUrl: string; clo
     if (body.stream) {
       response.writeHead(200, { "content-type": "text/event-stream" });
       const send = (chunk: object): unknown =>
-        response.write(`data: ${JSON.stringify({ ...about, object: "chat.completion.chunk", ...chunk })}\n\n`);
-      for (const text of content.match(/[^]{1,20}/g) ?? []) {
+        response.write(
+          `data: ${JSON.stringify({ ...about, object: "chat.completion.chunk", ...chunk })}\n\n`,
+        );
+      for (const text of content.match(/[\s\S]{1,20}/g) ?? []) {
         send({ choices: [{ index: 0, delta: { content: text }, finish_reason: null }] });
       }
       send({ choices: [{ index: 0, delta: {}, finish_reason: "stop" }] });

@@ -40,18 +40,7 @@ export interface LlmArgs {
   readonly inputs?: readonly { readonly name: string; readonly value?: unknown }[] | undefined;
 }
 
-/** The part of a step's context that asks a model. */
-export interface AsksModels {
-  llm(request: {
-    readonly taskType: string;
-    readonly messages: readonly { readonly role: "system" | "user"; readonly content: string }[];
-    readonly model: string;
-    readonly provider: string;
-    readonly maxOutputTokens: number;
-  }): Promise<{ readonly response: string }>;
-}
-
-export type LlmContext = Pick<StepContext, "input"> & AsksModels;
+export type LlmContext = Pick<StepContext, "input" | "llm">;
 
 /** Asks a model. */
 export function llmStep(choice: ModelChoice): StepMap[string] {
@@ -60,7 +49,7 @@ export function llmStep(choice: ModelChoice): StepMap[string] {
       "Asks a language model to write, summarise, compare, classify or decide something, from texts that other tasks made. Returns its answer as a text",
     args,
     timeoutMs: LLM_TIMEOUT_MS,
-    execute: (given, ctx) => askModel(choice, given, ctx as unknown as LlmContext),
+    execute: (given, ctx) => askModel(choice, given, ctx),
   });
 }
 
