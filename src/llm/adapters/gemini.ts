@@ -89,7 +89,7 @@ async function ask(sdk: GoogleGenAI, call: Call, without: ReadonlySet<Refusable>
 }
 
 async function askOnce(sdk: GoogleGenAI, call: Call, params: GenerateContentParameters): Promise<Wire> {
-  let body = "";
+  let body: string | null = null;
   // The SDK keeps the headers of failures to itself.
   const fetch = async (...[input, init]: Parameters<typeof globalThis.fetch>): Promise<Response> => {
     const response = await fetchOf(call.endpoint)(input, init);
@@ -114,7 +114,8 @@ async function askOnce(sdk: GoogleGenAI, call: Call, params: GenerateContentPara
   try {
     answer = await (call.streamed ? askStreamed(sdk, full, call) : askWhole(sdk, full, call));
   } catch (error) {
-    throw errorInBody(body, call) ?? error;
+    const unread = call.streamed && body !== null ? call.malformed("answered with what is no stream") : error;
+    throw errorInBody(body, call) ?? unread;
   }
   const blocked = object(answer.promptFeedback).blockReason;
   if (objects(answer.candidates).length === 0 && !blocked) {
@@ -134,9 +135,9 @@ async function askWhole(sdk: GoogleGenAI, params: GenerateContentParameters, cal
 }
 
 /** The SDK drops what stands beside the candidates, and reads no error with status 200. */
-function errorInBody(body: string, call: Call): Error | undefined {
+function errorInBody(body: string | null, call: Call): Error | undefined {
   try {
-    const answer = object(JSON.parse(body) as unknown);
+    const answer = object(JSON.parse(body ?? "null") as unknown);
     return answer.error ? call.refusedBy(answer) : undefined;
   } catch {
     return undefined;
