@@ -187,5 +187,5 @@ export async function takeAllForLost(driver: Driver): Promise<void> {
   for (const worker of await listLeftBehind(driver)) {
     await putBack(driver, { worker, status: "stopped", maxLosses: MAX_LOSSES });
   }
-  await recoverCalls(driver);
+  await recoverCalls(driver, "all");
 }

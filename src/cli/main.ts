@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { CostsOptions } from "./costs.ts";
 import type { ApproveCommandOptions, RejectCommandOptions } from "./decide.ts";
 import { DURATION_RULE, parseDuration } from "./duration.ts";
 import type { InstancesOptions } from "./instances.ts";
@@ -18,6 +19,8 @@ const DATABASE_HELP =
   "postgres://…, pglite:DIR or memory: (default: $GOALPOST_DATABASE_URL, $DATABASE_URL, pglite:.goalpost/db)";
 
 const APP_HELP = "a TypeScript or JavaScript module whose default export is defineApp({ … })";
+
+const COST_KEYS = ["model", "workflow", "label", "day", "provider", "task", "instance"];
 
 function version(): string {
   const file = new URL("../../package.json", import.meta.url);
@@ -128,6 +131,17 @@ function fleetCommands(program: Command): void {
     );
 }
 
+function costsCommand(program: Command): void {
+  program
+    .command("costs")
+    .description("show what LLM and embedding calls used and cost")
+    .addOption(new Option("--by <key>", "one line for each").choices(COST_KEYS).default("model"))
+    .option("--since <duration>", `calls of that long, up to now: ${DURATION_RULE}`, toMilliseconds)
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((options: CostsOptions) => action(async () => (await import("./costs.ts")).showCosts(options)));
+}
+
 function makeProgram(): Command {
   const program = new Command("goalpost")
     .description("Turns a goal into a task graph and runs it durably on Postgres.")
@@ -168,6 +182,7 @@ function makeProgram(): Command {
       action(async () => (await import("./show.ts")).showRun(run, options)),
     );
   approvalCommands(program);
+  costsCommand(program);
   fleetCommands(program);
   program
     .command("migrate")

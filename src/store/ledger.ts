@@ -107,10 +107,10 @@ function readAnswer(call: PlannedCall, answer: Answer): ReserveAnswer {
   return answer;
 }
 
-const RECOVER = "select goalpost.recover_calls() as count";
+const RECOVER = "select goalpost.recover_calls($1::boolean) as count";
 
-/** Settles the calls of workers that are gone, as estimates; returns how many. */
-export async function recoverCalls(driver: Driver): Promise<number> {
-  const [row] = await repeatOnConflict(() => driver.query<{ count: number }>(RECOVER));
+/** Settles the calls of workers that are gone, or of all, as estimates; returns how many. */
+export async function recoverCalls(driver: Driver, of: "gone" | "all" = "gone"): Promise<number> {
+  const [row] = await repeatOnConflict(() => driver.query<{ count: number }>(RECOVER, [of === "all"]));
   return row?.count ?? 0;
 }

@@ -1,10 +1,15 @@
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { silentLogger } from "../../src/index.ts";
+import { createLedger } from "../../src/store/ledger.ts";
+import { openDriver } from "../../src/store/open-driver.ts";
 import { createDatabase } from "../contract/backends.ts";
+import { CENT, call, FREE, outcome } from "../ledger-calls.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 const main = join(root, "dist/cli/main.js");
@@ -180,6 +185,54 @@ describe("goalpost runs and show", () => {
     await goalpost(["run", "sail to the moon", "--app", app]);
     const shown = await goalpost(["show"]);
     expect(shown.out).toMatch(/failed: DECOMPOSER_FAILED: no rule matches this goal/);
+  });
+});
+
+describe("goalpost costs", () => {
+  const env = { GOALPOST_DATABASE_URL: "" };
+  beforeAll(async () => {
+    env.GOALPOST_DATABASE_URL = await createDatabase();
+  });
+
+  test("says that there were no calls, and lists those that there were, with their sum", async () => {
+    const none = await goalpost(["costs"], env);
+    expect(none).toMatchObject({ code: 0, out: "No calls yet.\n" });
+    const { driver } = await openDriver(env.GOALPOST_DATABASE_URL, silentLogger);
+    onTestFinished(() => driver.close());
+    const ledger = createLedger({ driver, logger: silentLogger, worker: randomUUID() });
+    for (const [model, costNanoUsd] of [
+      ["small", CENT],
+      ["large", 25n * CENT],
+      ["large", 25n * CENT],
+    ] as const) {
+      const planned = call({ model, scope: { ...FREE, labels: { team: model } } });
+      await ledger.reserve(planned);
+      await ledger.settle(outcome(planned.callId, { costNanoUsd }));
+    }
+    const table = await goalpost(["costs"], env);
+    expect(table.out.split("\n").map((line) => line.split(/ {2,}/))).toEqual([
+      ["MODEL", "CALLS", "INPUT", "CACHED", "OUTPUT", "COST"],
+      ["large", "2", "200", "0", "200", "$0.5000"],
+      ["small", "1", "100", "0", "100", "$0.0100"],
+      ["in all", "3", "300", "0", "300", "$0.5100"],
+      [""],
+    ]);
+    const labels = await goalpost(["costs", "--by", "label", "--since", "7d", "--json"], env);
+    expect(JSON.parse(labels.out)).toMatchObject({
+      by: "label",
+      rows: [{ label: "team=large", costUsd: 0.5 }, { label: "team=small" }],
+      total: { calls: 3, costUsd: 0.51, estimated: false },
+    });
+    expect((await goalpost(["costs", "--since", "0s"], env)).out).toBe("No calls yet.\n");
+  });
+
+  test.each([
+    ["--by", "colour"],
+    ["--since", "tuesday"],
+  ])("refuses %s %s", async (option, value) => {
+    const { code, err } = await goalpost(["costs", option, value], env);
+    expect(code).toBe(2);
+    expect(err).toContain(value);
   });
 });
 

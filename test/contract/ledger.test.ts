@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
+import { takeAllForLost } from "../../src/attendance.ts";
 import type { Ledger } from "../../src/core/ledger.ts";
 import { type StepContext, silentLogger, workflow } from "../../src/index.ts";
 import { createLedger, recoverCalls } from "../../src/store/ledger.ts";
@@ -437,6 +438,14 @@ describeOnEachBackend("a call whose worker is gone", (backend) => {
     await backend.query("update goalpost.instances set status = 'lost' where worker = $1::uuid", [other]);
     await book.recover();
     expect((await book.ledger.usageOf(planned.requestId)).calls).toBe(1);
+  });
+
+  test("is settled when an embedded database is opened: nobody else can be making it", async () => {
+    const book = await openBook(backend);
+    const planned = call({ requestId: randomUUID() });
+    await book.ledger.reserve(planned);
+    await takeAllForLost(timedDriver(backend.driver, book.t.clock));
+    expect(await book.ledger.usageOf(planned.requestId)).toMatchObject({ calls: 1, estimated: true });
   });
 
   test("is told of by a beat that sweeps", async () => {
