@@ -70,7 +70,7 @@ export class Fleet {
       onFinished: (run) => this.#finished(run),
       children: noChildren,
       send: sendNothing,
-      llm: noModels,
+      models: noModels,
     });
     worker.start();
     return { id, worker };

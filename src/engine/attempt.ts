@@ -26,7 +26,7 @@ export interface AttemptOptions {
   readonly maxOutputBytes: number;
   readonly children: ChildRuns;
   readonly send: TaskCall["send"];
-  readonly llm: ModelCalls;
+  readonly models: ModelCalls;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
   /** Notes that the function begins. */
@@ -168,7 +168,7 @@ function makeCall(options: AttemptOptions, own: Try & { readonly approved: Json 
       signal.throwIfAborted();
       return options.send(channel, message);
     },
-    llm: options.llm,
+    models: options.models,
     resumed: task.delivery > 1,
     get deadlineAt() {
       return timer.endsAt;

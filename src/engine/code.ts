@@ -27,7 +27,7 @@ export interface TaskCall {
   once(key: string, fn: () => unknown): Promise<Json>;
   /** What `once` has stored for the key; undefined for nothing. */
   recall(key: string): Json | undefined;
-  readonly llm: ModelCalls;
+  readonly models: ModelCalls;
   /** Whether the task was handed out before. */
   readonly resumed: boolean;
   /** Milliseconds since the epoch when the time of this try is up; null while it stands still. */

@@ -38,7 +38,7 @@ export interface WorkerOptions extends PresenceOptions {
   readonly children: ChildRuns;
   /** Sends a message to a channel; returns its id. */
   readonly send: (channel: string, message: unknown) => Promise<string>;
-  readonly llm: ModelCalls;
+  readonly models: ModelCalls;
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
@@ -328,7 +328,7 @@ export class Worker {
       maxOutputBytes: this.#options.maxOutputBytes,
       children: this.#options.children,
       send: this.#options.send,
-      llm: this.#options.llm,
+      models: this.#options.models,
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
     });

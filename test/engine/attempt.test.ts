@@ -42,7 +42,7 @@ test("a try that was aborted before it began, while its definition was loaded, d
     abort,
     children: noChildren,
     send: sendNothing,
-    llm: noModels,
+    models: noModels,
     clock: new FakeClock(),
     logger: silentLogger,
     maxOutputBytes: 1000,

@@ -128,7 +128,7 @@ export function startFireWorker({ driver, id, concurrency, flow, logger }: FireW
     about: { name: `worker ${id}`, host: "test", pid: process.pid, version: "0" },
     children: noChildren,
     send: sendNothing,
-    llm: noModels,
+    models: noModels,
     onFinished: () => undefined,
   });
   worker.start();
