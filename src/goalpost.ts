@@ -125,7 +125,7 @@ export class Goalpost implements AsyncDisposable {
       attendance: this.#attendance,
       onFinished: (run) => this.#finished(run),
       send: (channel, message) => this.channels.send(channel, message),
-      llm: this.#models,
+      models: this.#models,
       children: childRuns(parts.driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
     });
     const wake = (): void => this.#workers.wake();

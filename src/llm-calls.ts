@@ -1,6 +1,7 @@
 import { v7 as newId } from "uuid";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
+import { isObject } from "./core/json.ts";
 import type { LlmResult } from "./core/llm.ts";
 import type { LlmClient } from "./llm-client.ts";
 import {
@@ -96,7 +97,8 @@ function refuseFunctions(request: object): void {
       `${field} cannot be enqueued: functions are not stored. Ask with gp.llm.request, or with ctx.llm in a step`,
     );
   }
-  if (typeof given.schema === "object" && given.schema !== null && "~standard" in given.schema) {
+  // What zod writes as JSON Schema has a hidden "~standard", too.
+  if (isObject(given.schema) && ("_zod" in given.schema || Object.keys(given.schema).includes("~standard"))) {
     throw new GoalpostError(
       "INVALID_INPUT",
       'the schema of an enqueued request must be JSON Schema; give z.toJSONSchema(schema, { io: "input" })',

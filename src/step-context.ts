@@ -9,7 +9,7 @@ const CALL: unique symbol = Symbol("goalpost.call");
 
 /** What the steps of built-in workflows choose models by. */
 export function modelsOf(ctx: object): ModelCalls {
-  return (ctx as { readonly [CALL]: TaskCall })[CALL].llm;
+  return (ctx as { readonly [CALL]: TaskCall })[CALL].models;
 }
 
 /** The ctx of a step, from the engine's view of its try. */

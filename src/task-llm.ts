@@ -31,7 +31,7 @@ export function makeTaskLlm(call: TaskCall): AskModel {
   return async (request, { key } = {}) => {
     call.signal.throwIfAborted();
     checkKey(key);
-    const prepared = await call.waits.keepBusy(() => call.llm.prepare(request));
+    const prepared = await call.waits.keepBusy(() => call.models.prepare(request));
     const memoKey = `${PREFIX}${key === undefined ? ordinalKey(asked, prepared.key) : `=${key}`}`;
     const stored = call.recall(memoKey) ?? underWay.get(memoKey);
     if (stored !== undefined) {
@@ -94,7 +94,7 @@ function scopeOf(call: TaskCall): CallScope {
     taskId: node.kind === "plan" ? (node.spec.parent ?? node.name) : node.name,
     item,
     attempt: call.attempt,
-    instance: call.llm.instance,
+    instance: call.models.instance,
     labels: null,
   };
 }

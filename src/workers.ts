@@ -54,7 +54,7 @@ export interface WorkersParts {
   readonly attendance: Attendance;
   readonly children: ChildRuns;
   readonly send: EngineWorkerOptions["send"];
-  readonly llm: EngineWorkerOptions["llm"];
+  readonly models: EngineWorkerOptions["models"];
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 

@@ -71,7 +71,7 @@ export class Fleet {
       children: noChildren,
       storeProgress: async () => undefined,
       send: sendNothing,
-      llm: noModels,
+      models: noModels,
     });
     worker.start();
     return { id, worker };

@@ -93,7 +93,7 @@ class Scene {
 }
 
 const SIGNAL = "select goalpost.signal_run($1, 's', $2::json, null)";
-const DECIDE = "select goalpost.decide_approval($1, 't0', $2, $3, null, null, null) as found";
+const DECIDE = "select goalpost.decide_approval($1, 't0', null, $2, $3, null, null, null) as found";
 const FOR_SIGNAL = ["/1", "signal", "s", null, null, true];
 const FOR_APPROVAL = ["/approval", "approval", null, null, null, true];
 

@@ -30,7 +30,7 @@ export interface AttemptOptions {
   readonly children: ChildRuns;
   readonly send: TaskCall["send"];
   readonly storeProgress: (progress: TaskProgress) => Promise<void>;
-  readonly llm: ModelCalls;
+  readonly models: ModelCalls;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
   /** Notes that the function begins. */
@@ -182,7 +182,7 @@ function makeCall(options: AttemptOptions, own: Try & { readonly approved: Json 
     },
     progress: makeProgress(options),
     release: (delayMs, reason) => own.waits.release(delayMs, reason),
-    llm: options.llm,
+    models: options.models,
     resumed: task.delivery > 1,
     get deadlineAt() {
       return timer.endsAt;

@@ -37,7 +37,7 @@ export interface TaskCall {
   release(delayMs: number, reason: string): never;
   /** What `once` has stored for the key; undefined for nothing. */
   recall(key: string): Json | undefined;
-  readonly llm: ModelCalls;
+  readonly models: ModelCalls;
   /** Whether the task was handed out before. */
   readonly resumed: boolean;
   /** Milliseconds since the epoch when the time of this try is up; null while it stands still. */

@@ -44,7 +44,7 @@ export interface WorkerOptions extends PresenceOptions {
     held: ClaimedTask & { readonly worker: string },
     progress: TaskProgress,
   ) => Promise<void>;
-  readonly llm: ModelCalls;
+  readonly models: ModelCalls;
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
@@ -335,7 +335,7 @@ export class Worker {
       children: this.#options.children,
       send: this.#options.send,
       storeProgress: (progress) => this.#options.storeProgress({ ...task, worker: this.id }, progress),
-      llm: this.#options.llm,
+      models: this.#options.models,
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
     });

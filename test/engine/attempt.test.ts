@@ -43,7 +43,7 @@ test("a try that was aborted before it began, while its definition was loaded, d
     children: noChildren,
     send: sendNothing,
     storeProgress: async () => undefined,
-    llm: noModels,
+    models: noModels,
     clock: new FakeClock(),
     logger: silentLogger,
     maxOutputBytes: 1000,

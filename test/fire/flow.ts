@@ -129,7 +129,7 @@ export function startFireWorker({ driver, id, concurrency, flow, logger }: FireW
     children: noChildren,
     storeProgress: async () => undefined,
     send: sendNothing,
-    llm: noModels,
+    models: noModels,
     onFinished: () => undefined,
   });
   worker.start();
