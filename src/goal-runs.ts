@@ -111,7 +111,7 @@ export class GoalRuns {
       goal: goal.text,
       ...(goal.context !== undefined && { context: goal.context }),
     };
-    const settings: GoalSettings = { limits, graph };
+    const settings: GoalSettings = { limits, graph, ...(options.approvePlan && { approvePlan: true }) };
     const shape = planShape({ timeoutMs: options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS });
     return {
       ...toStartFields(options),
@@ -161,8 +161,9 @@ export class GoalRuns {
     try {
       signal.throwIfAborted();
       const asked = askDecomposer(code, { goal, limits, signal, log: this.#o.logger, llm: noModels });
-      const tasks = await rejectOnAbort(asked, signal);
-      const graph = await validate(tasks, { steps: steps ? code.steps : stepsIfAny(code), limits });
+      const { tasks, origin } = await rejectOnAbort(asked, signal);
+      const valid = await validate(tasks, { steps: steps ? code.steps : stepsIfAny(code), limits });
+      const graph = origin ? { ...valid, origin } : valid;
       await savePlan(this.#o.driver, { id: newId(), goal, graph });
       return graph;
     } finally {

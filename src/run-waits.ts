@@ -1,17 +1,29 @@
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
+import type { GraphLimits } from "./core/goal.ts";
 import { checkName } from "./core/names.ts";
+import { PLAN } from "./core/shape.ts";
 import { inputToJson } from "./options.ts";
+import { validate } from "./plan/validate.ts";
+import { tasksOf } from "./run-result.ts";
+import { getPlanApproval, getSettings } from "./store/plans.ts";
 import { getRun } from "./store/runs.ts";
+import { hasTask } from "./store/task-rows.ts";
 import { type Decided, type Decision, decideApproval, signalRun } from "./store/waits.ts";
+
+/** What the plan of a goal is called where it is approved of. */
+const PLAN_TASK = "plan";
 
 /** How a task is approved. */
 export interface ApproveOptions {
   /** Who approves: a person's name, an account. */
   readonly by: string;
   readonly note?: string | undefined;
-  /** Args to use instead of the planned ones; checked by the step's schema when the task starts. */
+  /**
+   * Args to use instead of the planned ones; checked by the step's schema when the task starts. Of a plan: the tasks, or
+   * { tasks }, to run instead of those that were proposed.
+   */
   readonly args?: unknown;
 }
 
@@ -65,22 +77,46 @@ export class RunWaits {
         `run ${id} is no run of a goal: its tasks have no args to replace`,
       );
     }
-    await this.#decide({ id, taskId }, { verdict: "approved", by, note: note ?? null, args: text });
+    const node = await this.#nodeOf(id, taskId);
+    if (node === PLAN && text !== null && text !== "null") {
+      await this.#checkPlan(id, JSON.parse(text));
+    }
+    await this.#decide({ id, taskId, node }, { verdict: "approved", by, note: note ?? null, args: text });
   }
 
   async reject(id: string, taskId: string, { by, reason }: RejectOptions): Promise<void> {
     checkText(by, "reject: by");
     checkText(reason, "reject: reason");
     await getRun(this.#o.driver, id);
-    await this.#decide({ id, taskId }, { verdict: "rejected", by, note: reason, args: null });
+    const node = await this.#nodeOf(id, taskId);
+    await this.#decide({ id, taskId, node }, { verdict: "rejected", by, note: reason, args: null });
   }
 
-  async #decide(task: { id: string; taskId: string }, decision: Omit<Decision, "now">): Promise<void> {
+  /** "plan" is the plan while it waits; after that a task may be called so. */
+  async #nodeOf(id: string, taskId: string): Promise<string> {
+    const approval = taskId === PLAN_TASK ? await getPlanApproval(this.#o.driver, id) : null;
+    if (!approval) {
+      return taskId;
+    }
+    const isTask = approval.status === "approved" && (await hasTask(this.#o.driver, id, PLAN_TASK));
+    return isTask ? taskId : PLAN;
+  }
+
+  /** As far as it can be checked without the steps, so that a slip does not cost the run. */
+  async #checkPlan(id: string, plan: unknown): Promise<void> {
+    const settings = (await getSettings(this.#o.driver, id)) as { limits?: Partial<GraphLimits> } | null;
+    await validate(tasksOf(plan), { limits: settings?.limits });
+  }
+
+  async #decide(
+    task: { id: string; taskId: string; node: string },
+    decision: Omit<Decision, "now">,
+  ): Promise<void> {
     const { driver, clock, wake } = this.#o;
-    const { id: runId, taskId } = task;
+    const { id: runId, taskId, node } = task;
     const found =
       typeof taskId === "string" && !taskId.includes("\u0000")
-        ? await decideApproval(driver, { runId, taskId }, { ...decision, now: clock.databaseNow() })
+        ? await decideApproval(driver, { runId, taskId: node }, { ...decision, now: clock.databaseNow() })
         : undefined;
     if (!found) {
       throw new GoalpostError("INVALID_INPUT", `run ${runId} has no task "${taskId}"`);

@@ -19,6 +19,7 @@ test("goalpost exports these names", () => {
       "executeGoal",
       "isApp",
       "isGoalpostError",
+      "llmDecomposer",
       "migrateDatabase",
       "renderMermaid",
       "renderTree",
