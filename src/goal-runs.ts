@@ -112,7 +112,7 @@ export class GoalRuns {
       goal: goal.text,
       ...(goal.context !== undefined && { context: goal.context }),
     };
-    const settings: GoalSettings = { limits, graph };
+    const settings: GoalSettings = { limits, graph, ...(options.approvePlan && { approvePlan: true }) };
     const shape = planShape({ timeoutMs: options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS });
     return {
       ...toStartFields(options),
@@ -164,8 +164,9 @@ export class GoalRuns {
       const llm: DecomposeContext["llm"] = (request) =>
         this.#o.models.ask(request, { signal, workflow: GOAL_WORKFLOW, labels: options.labels });
       const asked = askDecomposer(code, { goal, limits, signal, log: this.#o.logger, llm });
-      const tasks = await rejectOnAbort(asked, signal);
-      const graph = await validate(tasks, { steps: steps ? code.steps : stepsIfAny(code), limits });
+      const { tasks, origin } = await rejectOnAbort(asked, signal);
+      const valid = await validate(tasks, { steps: steps ? code.steps : stepsIfAny(code), limits });
+      const graph = origin ? { ...valid, origin } : valid;
       await savePlan(this.#o.driver, { id: newId(), goal, graph });
       return graph;
     } finally {

@@ -124,6 +124,7 @@ export type { InstanceFilter, InstanceStatus, InstanceSummary } from "./store/in
 export type { MigrationReport } from "./store/migrate.ts";
 export type { Database } from "./store/open-driver.ts";
 export type { PGliteLike } from "./store/pglite-driver.ts";
+export type { PlanApproval } from "./store/plans.ts";
 export type { PoolLike } from "./store/pool-like.ts";
 export type { PruneReport } from "./store/prune.ts";
 export type { QueueSummary } from "./store/queues.ts";

@@ -168,11 +168,31 @@ export function checkGoalOptions(options: GoalOptions): GraphLimits {
   check(options.maxTasks, { what: "maxTasks", least: 1, whole: true });
   check(options.maxWidth, { what: "maxWidth", least: 1, whole: true });
   checkPolicy({ timeoutMs: options.planTimeoutMs }, "planTimeoutMs");
+  checkPlanOptions(options);
   return {
     maxDepth: options.maxDepth ?? DEFAULT_LIMITS.maxDepth,
     maxTasks: options.maxTasks ?? DEFAULT_LIMITS.maxTasks,
     maxWidth: options.maxWidth ?? DEFAULT_LIMITS.maxWidth,
   };
+}
+
+function checkPlanOptions({ approvePlan, replan }: GoalOptions): void {
+  if (approvePlan !== undefined && typeof approvePlan !== "boolean") {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `approvePlan is ${JSON.stringify(approvePlan) ?? String(approvePlan)}; it must be true or false`,
+    );
+  }
+  if (replan === undefined) {
+    return;
+  }
+  if (!isObject(replan) || replan.on !== "failure") {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `replan is ${JSON.stringify(replan) ?? String(replan)}; it must be { on: "failure", max: a whole number ≥ 1 }`,
+    );
+  }
+  check(replan.max ?? Number.NaN, { what: "replan.max", least: 1, most: MAX_INT, whole: true });
 }
 
 /** @throws INVALID_INPUT for anything but a text or { text, context? } with a text that is not empty */

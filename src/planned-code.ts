@@ -17,10 +17,12 @@ import type { TaskCall, TaskCode } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import { parseArgs } from "./plan/check-args.ts";
 import { compileGraph } from "./plan/compile.ts";
-import { callDecomposer, describeSteps } from "./plan/decompose.ts";
+import { callDecomposer, type Decomposition, describeSteps } from "./plan/decompose.ts";
 import { bindRefs } from "./plan/refs.ts";
 import { validate } from "./plan/validate.ts";
+import { tasksOf } from "./run-result.ts";
 import { makeContext } from "./step-context.ts";
+import { PROPOSED_PLAN } from "./store/plans.ts";
 import { makeTaskLlm } from "./task-llm.ts";
 
 /** What carries out a goal. */
@@ -34,6 +36,8 @@ export interface GoalSettings {
   readonly limits: GraphLimits;
   /** The graph to run, if it was made before. */
   readonly graph: readonly TaskSpec[] | null;
+  /** Somebody is asked before anything of the plan runs. */
+  readonly approvePlan?: true;
 }
 
 /** How a planned run's input is stored; every step is given it as `run`. */
@@ -106,7 +110,10 @@ function planCode(code: GoalCode, definition: RunDefinition, node: DefinitionNod
       if (!join) {
         throw new GoalpostError("INVALID_STATE", `plan node "${node.name}" leads into nothing`);
       }
-      const graph = await planTasks({ code, call, settings, definition, node });
+      const planning = { code, call, settings, definition, node };
+      // Only the plan of the goal itself; a task that is planned late asks by `approval`.
+      const asks = settings.approvePlan && parent === undefined;
+      const graph = asks ? await approvedPlan(planning) : await planTasks(planning);
       const shape = compileGraph(graph, {
         position: node.position,
         join: join.position,
@@ -151,7 +158,7 @@ async function planTasks({ code, call, settings, definition, node }: Planning): 
     taskId === undefined
       ? undefined
       : { id: taskId, description, ...(args !== undefined && { args: bindRefs(args, call.inputs) }) };
-  const tasks = await askDecomposer(code, {
+  const { tasks, origin } = await askDecomposer(code, {
     goal: task ? { ...goal, text: description } : goal,
     limits: settings.limits,
     depth,
@@ -162,7 +169,35 @@ async function planTasks({ code, call, settings, definition, node }: Planning): 
     llm: makeTaskLlm(call),
   });
   const within = { depth, taken: definition.names(), finished: new Set(Object.keys(call.inputs)) };
-  return validate(tasks, { steps: code.steps, limits: settings.limits, ...(task && { within }) });
+  const graph = await validate(tasks, {
+    steps: code.steps,
+    limits: settings.limits,
+    ...(task && { within }),
+  });
+  return origin ? { ...graph, origin } : graph;
+}
+
+/** The plan that somebody approved of, as it was made or as they changed it. @throws REJECTED */
+async function approvedPlan(planning: Planning): Promise<ValidTaskGraph> {
+  const { code, call, settings } = planning;
+  const proposed = await proposedPlan(planning);
+  const changed = await call.waits.approval();
+  const tasks = changed === null ? proposed.tasks : tasksOf(changed);
+  const graph = await validate(tasks, { steps: code.steps, limits: settings.limits });
+  const { origin } = proposed;
+  return origin ? { ...graph, origin } : graph;
+}
+
+/** Planned once, and kept before anybody is asked: what is approved of is what was read. */
+async function proposedPlan(planning: Planning): Promise<ValidTaskGraph> {
+  const { call } = planning;
+  const kept = call.recall(PROPOSED_PLAN);
+  if (kept !== undefined) {
+    return kept as unknown as ValidTaskGraph;
+  }
+  // Not within `once`: what plans may have to wait, and nothing within it can.
+  const plan = await planTasks(planning);
+  return (await call.once(PROPOSED_PLAN, () => plan)) as unknown as ValidTaskGraph;
 }
 
 export interface PlanRequest {
@@ -177,7 +212,7 @@ export interface PlanRequest {
 }
 
 /** Asks the decomposer, told of the steps and the limits. */
-export async function askDecomposer(code: GoalCode, request: PlanRequest): Promise<readonly unknown[]> {
+export async function askDecomposer(code: GoalCode, request: PlanRequest): Promise<Decomposition> {
   if (!code.decomposer) {
     throw new GoalpostError(
       "INVALID_STATE",

@@ -1,17 +1,29 @@
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
+import type { GraphLimits } from "./core/goal.ts";
 import { checkName } from "./core/names.ts";
+import { PLAN } from "./core/shape.ts";
 import { inputToJson } from "./options.ts";
+import { validate } from "./plan/validate.ts";
+import { tasksOf } from "./run-result.ts";
+import { getPlanApproval, getSettings } from "./store/plans.ts";
 import { getRun } from "./store/runs.ts";
+import { hasTask } from "./store/task-rows.ts";
 import { type Decided, type Decision, decideApproval, getWaits, signalRun } from "./store/waits.ts";
+
+/** What the plan of a goal is called where it is approved of. */
+const PLAN_TASK = "plan";
 
 /** How a task is approved. */
 export interface ApproveOptions {
   /** Who approves: a person's name, an account. */
   readonly by: string;
   readonly note?: string | undefined;
-  /** Args to use instead of the planned ones, or the model's; checked by the schema of the step, or tool. */
+  /**
+   * Args to use instead of the planned ones, or the model's; checked by the schema of the step, or tool. Of a plan: the
+   * tasks, or { tasks }, to run instead of those that were proposed.
+   */
   readonly args?: unknown;
   /** Which call of a tool, as `waitingFor` of the task tells it. Only needed where several are open. */
   readonly call?: string | undefined;
@@ -37,6 +49,8 @@ export interface RunWaitsOptions {
 interface Decidable {
   readonly id: string;
   readonly taskId: string;
+  /** The node that waits: "plan" stands for the plan. */
+  readonly node: string;
   readonly call: string | undefined;
 }
 
@@ -77,7 +91,14 @@ export class RunWaits {
         `run ${id} is no run of a goal: its tasks have no args to replace`,
       );
     }
-    await this.#decide({ id, taskId, call }, { verdict: "approved", by, note: note ?? null, args: text });
+    const node = await this.#nodeOf(id, taskId);
+    if (node === PLAN && text !== null && text !== "null") {
+      await this.#checkPlan(id, JSON.parse(text));
+    }
+    await this.#decide(
+      { id, taskId, node, call },
+      { verdict: "approved", by, note: note ?? null, args: text },
+    );
   }
 
   async reject(id: string, taskId: string, { by, reason, call }: RejectOptions): Promise<void> {
@@ -85,7 +106,8 @@ export class RunWaits {
     checkText(reason, "reject: reason");
     checkCall(call);
     await getRun(this.#o.driver, id);
-    await this.#decide({ id, taskId, call }, { verdict: "rejected", by, note: reason, args: null });
+    const node = await this.#nodeOf(id, taskId);
+    await this.#decide({ id, taskId, node, call }, { verdict: "rejected", by, note: reason, args: null });
   }
 
   /** Whether the task waits for the approval of a call of a tool: that has args wherever it is made. */
@@ -94,12 +116,32 @@ export class RunWaits {
     return waitsOf(taskId, {}).waitingFor.some((wait) => wait.call !== null);
   }
 
+  /** "plan" is the plan while it waits; after that a task may be called so. */
+  async #nodeOf(id: string, taskId: string): Promise<string> {
+    const approval = taskId === PLAN_TASK ? await getPlanApproval(this.#o.driver, id) : null;
+    if (!approval) {
+      return taskId;
+    }
+    const isTask = approval.status === "approved" && (await hasTask(this.#o.driver, id, PLAN_TASK));
+    return isTask ? taskId : PLAN;
+  }
+
+  /** As far as it can be checked without the steps, so that a slip does not cost the run. */
+  async #checkPlan(id: string, plan: unknown): Promise<void> {
+    const settings = (await getSettings(this.#o.driver, id)) as { limits?: Partial<GraphLimits> } | null;
+    await validate(tasksOf(plan), { limits: settings?.limits });
+  }
+
   async #decide(task: Decidable, decision: Omit<Decision, "now">): Promise<void> {
     const { driver, clock, wake } = this.#o;
-    const { id: runId, taskId, call } = task;
+    const { id: runId, taskId, node, call } = task;
     const found =
       typeof taskId === "string" && !taskId.includes("\u0000")
-        ? await decideApproval(driver, { runId, taskId, call }, { ...decision, now: clock.databaseNow() })
+        ? await decideApproval(
+            driver,
+            { runId, taskId: node, call },
+            { ...decision, now: clock.databaseNow() },
+          )
         : undefined;
     if (!found) {
       throw new GoalpostError("INVALID_INPUT", `run ${runId} has no task "${taskId}"`);

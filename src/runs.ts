@@ -11,6 +11,7 @@ import type { Progress } from "./run-result.ts";
 import type { ApproveOptions, RejectOptions, RunWaits } from "./run-waits.ts";
 import { checkWait, type RunWatch, type WaitOptions } from "./run-watch.ts";
 import type { RunEvent } from "./store/events.ts";
+import { getPlanApproval, type PlanApproval } from "./store/plans.ts";
 import { type PruneReport, prune } from "./store/prune.ts";
 import { cancelRun, listChildren, pauseRun, resumeRun } from "./store/run-actions.ts";
 import { listRuns, type RunFilter } from "./store/run-list.ts";
@@ -21,6 +22,8 @@ import { getPlan, getTasks, type TaskRecord } from "./store/task-rows.ts";
 export interface RunRecord extends RunSummary {
   /** The graph as it was planned; null for other workflows, and before planning is done. */
   readonly graph: Json;
+  /** What became of asking about the plan (`approvePlan`); null where nobody is asked, and before planning is done. */
+  readonly planApproval: PlanApproval | null;
   readonly tasks: readonly TaskRecord[];
 }
 
@@ -92,8 +95,15 @@ export class Runs {
    */
   async get(id: string, options: { outputs?: boolean | undefined } = {}): Promise<RunRecord> {
     const run = await getRun(this.#driver, id);
-    const graph = run.source === "planned" ? await getPlan(this.#driver, id) : null;
-    return { ...run, graph, tasks: await getTasks(this.#driver, id, { outputs: options.outputs ?? true }) };
+    const planned = run.source === "planned";
+    const graph = planned ? await getPlan(this.#driver, id) : null;
+    const planApproval = planned ? await getPlanApproval(this.#driver, id) : null;
+    return {
+      ...run,
+      graph,
+      planApproval,
+      tasks: await getTasks(this.#driver, id, { outputs: options.outputs ?? true }),
+    };
   }
 
   /** Runs, newest first unless told otherwise. @throws INVALID_INPUT, RUN_NOT_FOUND if there is no run `after` */
@@ -185,15 +195,15 @@ export class Runs {
   }
 
   /**
-   * Lets a task go on that waits for approval.
-   * @throws RUN_NOT_FOUND, INVALID_INPUT, INVALID_STATE if it does not wait for approval or was decided already
+   * Lets a task go on that waits for approval; "plan" is the plan of a goal with `approvePlan`, its args the changed plan.
+   * @throws InvalidGraphError if that cannot be a plan; RUN_NOT_FOUND, INVALID_INPUT, INVALID_STATE if it does not wait for approval or was decided already
    */
   approve(id: string, taskId: string, options: ApproveOptions): Promise<void> {
     return this.#hooks.waits.approve(id, taskId, options);
   }
 
   /**
-   * Fails a task that waits for approval, with REJECTED; it is not tried again.
+   * Fails a task that waits for approval, with REJECTED; it is not tried again. "plan" is the plan, and the run fails.
    * @throws RUN_NOT_FOUND, INVALID_INPUT, INVALID_STATE if it does not wait for approval or was decided already
    */
   reject(id: string, taskId: string, options: RejectOptions): Promise<void> {

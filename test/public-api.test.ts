@@ -21,6 +21,7 @@ test("goalpost exports these names", () => {
       "executeGoal",
       "isApp",
       "isGoalpostError",
+      "llmDecomposer",
       "migrateDatabase",
       "renderMermaid",
       "renderTree",

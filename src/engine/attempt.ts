@@ -309,7 +309,7 @@ function delayAfter(error: unknown, otherwise: () => number): number {
 
 /** The task that a node belongs to: planning is part of the task that is decomposed. */
 function taskIdOf({ kind, name, spec }: DefinitionNode): string {
-  return kind === "plan" ? (spec.parent ?? name) : name;
+  return kind === "plan" ? (spec.parent ?? "plan") : name;
 }
 
 /** The step that does the work of a node. */

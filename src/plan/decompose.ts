@@ -1,7 +1,15 @@
 import { GoalpostError, isGoalpostError } from "../core/errors.ts";
-import type { DecomposeContext, Decomposer, Goal, StepInfo } from "../core/goal.ts";
-import { isObject } from "../core/json.ts";
+import type { DecomposeContext, Decomposer, Goal, PlanOrigin, StepInfo } from "../core/goal.ts";
+import { isObject, isStorableText } from "../core/json.ts";
 import { isStep, type StepMap } from "../core/step.ts";
+
+const MAX_ORIGIN_CHARS = 200;
+
+/** What a decomposer gave. */
+export interface Decomposition {
+  readonly tasks: readonly unknown[];
+  readonly origin: PlanOrigin | undefined;
+}
 
 /**
  * Asks a decomposer for tasks. What they hold is not checked here: `validate` does that.
@@ -11,7 +19,7 @@ export async function callDecomposer(
   decomposer: Decomposer,
   goal: Goal,
   ctx: DecomposeContext,
-): Promise<readonly unknown[]> {
+): Promise<Decomposition> {
   let result: unknown;
   try {
     result = await decomposer(goal, ctx);
@@ -24,7 +32,7 @@ export async function callDecomposer(
   }
   const tasks = isObject(result) ? result.tasks : result;
   if (Array.isArray(tasks)) {
-    return tasks;
+    return { tasks, origin: isObject(result) ? readOrigin(result.origin) : undefined };
   }
   // Another try would return the like.
   throw new GoalpostError(
@@ -32,6 +40,24 @@ export async function callDecomposer(
     `the decomposer returned ${kindOf(result)}; it must return an array of tasks or { tasks: [...] }`,
     { retryable: false },
   );
+}
+
+/** Only what it is meant to hold is kept: it is shown, and stored with every plan. */
+function readOrigin(value: unknown): PlanOrigin | undefined {
+  if (!isObject(value) || !isShort(value.by)) {
+    return undefined;
+  }
+  const { by, model, promptSha256, repairs } = value;
+  return {
+    by,
+    ...(isShort(model) && { model }),
+    ...(isShort(promptSha256) && { promptSha256 }),
+    ...(Number.isInteger(repairs) && { repairs: repairs as number }),
+  };
+}
+
+function isShort(value: unknown): value is string {
+  return isStorableText(value) && value.length <= MAX_ORIGIN_CHARS;
 }
 
 function kindOf(value: unknown): string {

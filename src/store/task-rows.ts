@@ -149,6 +149,14 @@ function toTask(
   };
 }
 
+const HAS_TASK = `select 1 from goalpost.steps s join goalpost.runs r on r.definition_id = s.definition_id
+  where r.id = $1::uuid and s.name = $2`;
+
+/** Whether a run has a task of that name. */
+export async function hasTask(db: Queryable, runId: string, name: string): Promise<boolean> {
+  return (await read(db, HAS_TASK, [runId, name])).length > 0;
+}
+
 const GET_OUTPUTS = `select s.name, t.output::text from goalpost.tasks t
   join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
   where t.run_id = $1::uuid and t.item = -1 and t.status = 'completed' and s.kind in ('step', 'map', 'join')

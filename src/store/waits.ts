@@ -112,6 +112,16 @@ function toApproval(row: WaitRow | undefined, spec: NodeSpec): ApprovalRecord | 
   if (!row) {
     return spec.approval ? { status: "required", by: null, at: null, note: null, reason: null } : null;
   }
+  return approvalOf(row);
+}
+
+/** A decision, or that there is none yet. */
+export function approvalOf(row: {
+  readonly state: "waiting" | "approved" | "rejected";
+  readonly by: string | null;
+  readonly note: string | null;
+  readonly answered_at: Date | null;
+}): ApprovalRecord {
   const { state: status, by, answered_at: at, note } = row;
   const rejected = status === "rejected";
   return { status, by, at, note: rejected ? null : note, reason: rejected ? note : null };

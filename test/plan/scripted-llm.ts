@@ -49,7 +49,7 @@ export async function scriptedContext(
     return answerOf(text, finishReason);
   };
   const ctx: DecomposeContext = {
-    steps: await describeSteps(from),
+    steps: own.steps ?? (await describeSteps(from)),
     limits: { maxDepth: 5, maxTasks: 10_000, maxWidth: 10_000 },
     depth: 0,
     outputs: {},
