@@ -60,14 +60,16 @@ function restoreBranch(value: object, branches: readonly unknown[], root: JsonSc
   const candidates = branches.filter((branch) => couldBe(value, branch, root));
   // Of objects that share their required properties, the one that knows all of them.
   const ordered = candidates.sort((a, b) => unknownKeys(value, a, root) - unknownKeys(value, b, root));
-  let last = value as unknown;
+  if (ordered.length === 1) {
+    return restore(value, ordered[0], root);
+  }
   for (const branch of ordered) {
-    last = restore(value, branch, root);
-    if (fits(last, branch, root)) {
-      return last;
+    const restored = restore(value, branch, root);
+    if (fits(restored, branch, root)) {
+      return restored;
     }
   }
-  return ordered.length === 1 ? last : value;
+  return value;
 }
 
 function unknownKeys(value: object, schema: unknown, root: JsonSchema): number {

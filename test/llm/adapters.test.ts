@@ -329,6 +329,34 @@ describe("Anthropic's Messages API", () => {
     expect(bodies(server).at(-1)?.system).toContain('"additionalProperties":{"type":"number"}');
   });
 
+  test("results of tools come first in one turn, whatever stands between them", async () => {
+    await call(modelsAt("anthropic", server.baseUrl), {
+      messages: [
+        { role: "user", content: "?" },
+        {
+          role: "assistant",
+          content: "",
+          toolCalls: [
+            { id: "a", name: "now", args: {} },
+            { id: "b", name: "now", args: null },
+          ],
+        },
+        { role: "tool", content: "1", toolCallId: "a" },
+        { role: "user", content: "hurry" },
+        { role: "tool", content: "2", toolCallId: "b" },
+      ],
+    });
+    const turns = bodies(server).at(-1)?.messages as readonly unknown[] | undefined;
+    expect(turns?.at(-1)).toEqual({
+      role: "user",
+      content: [
+        { type: "tool_result", tool_use_id: "a", content: "1" },
+        { type: "tool_result", tool_use_id: "b", content: "2" },
+        { type: "text", text: "hurry" },
+      ],
+    });
+  });
+
   test("many tokens are allowed without streaming", async () => {
     const { response } = await call(modelsAt("anthropic", server.baseUrl), { maxOutputTokens: 64_000 });
     expect(response.text).toBe("ok");

@@ -91,7 +91,6 @@ async function askOnce(
   const options = {
     signal: call.signal,
     timeout: call.timeoutMs,
-    maxRetries: 0,
     headers: { "x-client-request-id": call.callId },
   };
   const pending = sdk.messages.create({ ...body, stream: call.streamed }, options);

@@ -32,11 +32,10 @@ export function requestOptions(call: {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
   readonly callId: string;
-}): { signal: AbortSignal; timeout: number; maxRetries: 0; headers: Record<string, string> } {
+}): { signal: AbortSignal; timeout: number; headers: Record<string, string> } {
   return {
     signal: call.signal,
     timeout: call.timeoutMs,
-    maxRetries: 0,
     headers: { "x-client-request-id": call.callId },
   };
 }
