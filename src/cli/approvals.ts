@@ -1,6 +1,5 @@
-import { once } from "node:events";
 import { userInfo } from "node:os";
-import { createInterface } from "node:readline/promises";
+import { createInterface } from "node:readline";
 import { type Goalpost, GoalpostError, type RunRecord, renderTree, type TaskGraph } from "../index.ts";
 import { reportError } from "./report-error.ts";
 import type { RunView } from "./run-view.ts";
@@ -9,20 +8,25 @@ import { isEmbedded } from "./session.ts";
 export interface ApprovalOptions {
   readonly approvePlan?: boolean;
   readonly yes?: boolean;
-  readonly json?: boolean;
   readonly database?: string;
 }
 
 /** The name under which a plan as a whole is approved. */
 const PLAN = "plan";
 
-function canAsk({ json }: ApprovalOptions): boolean {
-  return process.stdin.isTTY === true && (json ? process.stderr : process.stdout).isTTY === true;
+/** Where somebody may be. */
+export interface Terminal {
+  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly out: NodeJS.WritableStream & { readonly isTTY?: boolean };
+}
+
+function canAsk({ input, out }: Terminal): boolean {
+  return input.isTTY === true && out.isTTY === true;
 }
 
 /** @throws INVALID_INPUT if the plan is to be approved, and nobody can do so */
-export function checkApprover(options: ApprovalOptions): void {
-  if (options.approvePlan && !options.yes && !canAsk(options) && isEmbedded(options.database)) {
+export function checkApprover(options: ApprovalOptions, terminal: Terminal): void {
+  if (options.approvePlan && !options.yes && !canAsk(terminal) && isEmbedded(options.database)) {
     throw new GoalpostError(
       "INVALID_INPUT",
       "--approve-plan asks on a terminal, and this is none; from elsewhere a plan can be approved only on a PostgreSQL server (--database), or say --yes",
@@ -30,18 +34,20 @@ export function checkApprover(options: ApprovalOptions): void {
   }
 }
 
+export interface ApprovalsOptions extends Terminal {
+  readonly runId: string;
+  readonly yes?: boolean | undefined;
+}
+
 /** Asks about what waits for approval, or says how to approve it. */
 export class Approvals {
   readonly #gp: Goalpost;
-  readonly #o: ApprovalOptions & { readonly runId: string; readonly out: NodeJS.WritableStream };
+  readonly #o: ApprovalsOptions;
   readonly #seen = new Set<string>();
   readonly #closed = new AbortController();
   #asking: Promise<void> = Promise.resolve();
 
-  constructor(
-    gp: Goalpost,
-    options: ApprovalOptions & { readonly runId: string; readonly out: NodeJS.WritableStream },
-  ) {
+  constructor(gp: Goalpost, options: ApprovalsOptions) {
     this.#gp = gp;
     this.#o = options;
   }
@@ -89,20 +95,27 @@ export class Approvals {
     }
   }
 
+  /** Asks until there is an answer; if nobody is there any more, it is no. @throws the reason once it is closed */
   async #ask(question: string): Promise<boolean> {
+    const { input, out } = this.#o;
+    const { signal } = this.#closed;
     // No terminal of its own: Ctrl-C is to interrupt the run.
-    const lines = createInterface({ input: process.stdin, output: this.#o.out, terminal: false });
-    // Nobody is there any more.
-    const ended = once(lines, "close").then(() => "n");
+    const lines = createInterface({ input, terminal: false });
+    const stop = (): void => lines.close();
+    signal.addEventListener("abort", stop, { once: true });
     try {
-      for (;;) {
-        const asked = lines.question(question, { signal: this.#closed.signal });
-        const answer = (await Promise.race([asked, ended])).trim().toLowerCase();
+      out.write(question);
+      for await (const line of lines) {
+        const answer = line.trim().toLowerCase();
         if (/^(?:y|yes|n|no)$/.test(answer)) {
           return answer.startsWith("y");
         }
+        out.write(question);
       }
+      signal.throwIfAborted();
+      return false;
     } finally {
+      signal.removeEventListener("abort", stop);
       lines.close();
     }
   }
