@@ -1,6 +1,7 @@
 import { userInfo } from "node:os";
 import { createInterface } from "node:readline";
 import { type Goalpost, GoalpostError, type RunRecord, renderTree, type TaskGraph } from "../index.ts";
+import { printable } from "./format.ts";
 import { reportError } from "./report-error.ts";
 import type { RunView } from "./run-view.ts";
 import { isEmbedded } from "./session.ts";
@@ -39,6 +40,28 @@ export interface ApprovalsOptions extends Terminal {
   readonly yes?: boolean | undefined;
 }
 
+/** What somebody is asked about, and in which words. */
+interface Waiting {
+  readonly id: string;
+  readonly what: string;
+}
+
+/** The part of a run that says whether its plan waits. */
+interface AskedPlan {
+  readonly planApproval?: { readonly status: string; readonly proposed: unknown } | null;
+}
+
+function waitingIn(run: RunRecord): Waiting[] {
+  const { planApproval } = run as AskedPlan;
+  if (planApproval?.status === "waiting") {
+    const { tasks } = planApproval.proposed as TaskGraph;
+    return [{ id: PLAN, what: `${printable(renderTree(tasks))}\nThe plan` }];
+  }
+  return run.tasks
+    .filter(({ approval, status }) => approval?.status === "waiting" && status === "suspended")
+    .map(({ id, description }) => ({ id, what: `Task ${id} (${printable(description)})` }));
+}
+
 /** Asks about what waits for approval, or says how to approve it. */
 export class Approvals {
   readonly #gp: Goalpost;
@@ -53,12 +76,12 @@ export class Approvals {
   }
 
   look(run: RunRecord, view: Pick<RunView, "hold">): void {
-    for (const task of run.tasks) {
-      if (task.approval?.status === "waiting" && task.status === "suspended" && !this.#seen.has(task.id)) {
-        this.#seen.add(task.id);
+    for (const { id, what } of waitingIn(run)) {
+      if (!this.#seen.has(id)) {
+        this.#seen.add(id);
         // One question at a time.
         this.#asking = this.#asking
-          .then(() => view.hold(() => this.#decide(run, task.id, task.description)))
+          .then(() => view.hold(() => this.#decide(id, what)))
           .catch((error: unknown) => {
             if (!this.#closed.signal.aborted) {
               reportError(error);
@@ -73,15 +96,10 @@ export class Approvals {
     this.#closed.abort();
   }
 
-  async #decide(run: RunRecord, id: string, description: string): Promise<void> {
+  async #decide(id: string, what: string): Promise<void> {
     const { runId, out, yes } = this.#o;
     if (this.#closed.signal.aborted) {
       return;
-    }
-    const what = id === PLAN ? "The plan" : `Task ${id} (${description})`;
-    if (id === PLAN) {
-      const graph = run.graph as unknown as TaskGraph | null;
-      out.write(graph ? `${renderTree(graph.tasks)}\n` : `goalpost show ${runId}   shows the plan\n`);
     }
     if (yes) {
       await this.#gp.runs.approve(runId, id, { by: whoIsIt(), note: "--yes" });

@@ -32,18 +32,25 @@ function runWith(...ids: string[]): RunRecord {
     status: "suspended",
     approval: { status: "waiting" },
   }));
-  const graph = { tasks: [{ id: "first", description: "the first task" }] };
-  return { tasks, graph } as unknown as RunRecord;
+  return { tasks } as unknown as RunRecord;
+}
+
+/** A run whose plan waits. */
+function runWithPlan(): RunRecord {
+  const proposed = { tasks: [{ id: "first", description: "the \u001b[31mfirst task" }] };
+  return { tasks: [], planApproval: { status: "waiting", proposed } } as unknown as RunRecord;
 }
 
 describe("what waits for approval", () => {
   test("is asked for on a terminal, once, with the plan", async () => {
     const { approvals, input, text, approve, view, holds } = setUp();
-    approvals.look(runWith("plan"), view);
-    approvals.look(runWith("plan"), view);
+    approvals.look(runWithPlan(), view);
+    approvals.look(runWithPlan(), view);
     input.write("what?\nyes\n");
     await vi.waitFor(() => expect(approve).toHaveBeenCalledWith("r1", "plan", { by: expect.any(String) }));
-    expect(text()).toMatch(/first · the first task[\s\S]*The plan waits for approval\. Go on\? \[y\/n\]/);
+    expect(text()).toMatch(
+      /first · the \ufffd\[31mfirst task[\s\S]*The plan waits for approval\. Go on\? \[y\/n\]/,
+    );
     expect(holds()).toBe(1);
   });
 

@@ -98,7 +98,7 @@ describe("the default app with a planner", () => {
     await opened.settle();
     const { output } = await handle.result();
     expect(output).toMatchObject({ sum: { path: "out.md", changed: true } });
-  });
+  }, 60_000);
 });
 
 describe("a plan that is held to steps", () => {
