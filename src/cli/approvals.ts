@@ -1,7 +1,7 @@
-import { once } from "node:events";
 import { userInfo } from "node:os";
-import { createInterface } from "node:readline/promises";
+import { createInterface } from "node:readline";
 import { type Goalpost, GoalpostError, type RunRecord, renderTree, type TaskGraph } from "../index.ts";
+import { printable } from "./format.ts";
 import { reportError } from "./report-error.ts";
 import type { RunView } from "./run-view.ts";
 import { isEmbedded } from "./session.ts";
@@ -9,20 +9,25 @@ import { isEmbedded } from "./session.ts";
 export interface ApprovalOptions {
   readonly approvePlan?: boolean;
   readonly yes?: boolean;
-  readonly json?: boolean;
   readonly database?: string;
 }
 
 /** The name under which a plan as a whole is approved. */
 const PLAN = "plan";
 
-function canAsk({ json }: ApprovalOptions): boolean {
-  return process.stdin.isTTY === true && (json ? process.stderr : process.stdout).isTTY === true;
+/** Where somebody may be. */
+export interface Terminal {
+  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
+  readonly out: NodeJS.WritableStream & { readonly isTTY?: boolean };
+}
+
+function canAsk({ input, out }: Terminal): boolean {
+  return input.isTTY === true && out.isTTY === true;
 }
 
 /** @throws INVALID_INPUT if the plan is to be approved, and nobody can do so */
-export function checkApprover(options: ApprovalOptions): void {
-  if (options.approvePlan && !options.yes && !canAsk(options) && isEmbedded(options.database)) {
+export function checkApprover(options: ApprovalOptions, terminal: Terminal): void {
+  if (options.approvePlan && !options.yes && !canAsk(terminal) && isEmbedded(options.database)) {
     throw new GoalpostError(
       "INVALID_INPUT",
       "--approve-plan asks on a terminal, and this is none; from elsewhere a plan can be approved only on a PostgreSQL server (--database), or say --yes",
@@ -30,29 +35,53 @@ export function checkApprover(options: ApprovalOptions): void {
   }
 }
 
+export interface ApprovalsOptions extends Terminal {
+  readonly runId: string;
+  readonly yes?: boolean | undefined;
+}
+
+/** What somebody is asked about, and in which words. */
+interface Waiting {
+  readonly id: string;
+  readonly what: string;
+}
+
+/** The part of a run that says whether its plan waits. */
+interface AskedPlan {
+  readonly planApproval?: { readonly status: string; readonly proposed: unknown } | null;
+}
+
+function waitingIn(run: RunRecord): Waiting[] {
+  const { planApproval } = run as AskedPlan;
+  if (planApproval?.status === "waiting") {
+    const { tasks } = planApproval.proposed as TaskGraph;
+    return [{ id: PLAN, what: `${printable(renderTree(tasks))}\nThe plan` }];
+  }
+  return run.tasks
+    .filter(({ approval, status }) => approval?.status === "waiting" && status === "suspended")
+    .map(({ id, description }) => ({ id, what: `Task ${id} (${printable(description)})` }));
+}
+
 /** Asks about what waits for approval, or says how to approve it. */
 export class Approvals {
   readonly #gp: Goalpost;
-  readonly #o: ApprovalOptions & { readonly runId: string; readonly out: NodeJS.WritableStream };
+  readonly #o: ApprovalsOptions;
   readonly #seen = new Set<string>();
   readonly #closed = new AbortController();
   #asking: Promise<void> = Promise.resolve();
 
-  constructor(
-    gp: Goalpost,
-    options: ApprovalOptions & { readonly runId: string; readonly out: NodeJS.WritableStream },
-  ) {
+  constructor(gp: Goalpost, options: ApprovalsOptions) {
     this.#gp = gp;
     this.#o = options;
   }
 
   look(run: RunRecord, view: Pick<RunView, "hold">): void {
-    for (const task of run.tasks) {
-      if (task.approval?.status === "waiting" && task.status === "suspended" && !this.#seen.has(task.id)) {
-        this.#seen.add(task.id);
+    for (const { id, what } of waitingIn(run)) {
+      if (!this.#seen.has(id)) {
+        this.#seen.add(id);
         // One question at a time.
         this.#asking = this.#asking
-          .then(() => view.hold(() => this.#decide(run, task.id, task.description)))
+          .then(() => view.hold(() => this.#decide(id, what)))
           .catch((error: unknown) => {
             if (!this.#closed.signal.aborted) {
               reportError(error);
@@ -67,15 +96,10 @@ export class Approvals {
     this.#closed.abort();
   }
 
-  async #decide(run: RunRecord, id: string, description: string): Promise<void> {
+  async #decide(id: string, what: string): Promise<void> {
     const { runId, out, yes } = this.#o;
     if (this.#closed.signal.aborted) {
       return;
-    }
-    const what = id === PLAN ? "The plan" : `Task ${id} (${description})`;
-    if (id === PLAN) {
-      const graph = run.graph as unknown as TaskGraph | null;
-      out.write(graph ? `${renderTree(graph.tasks)}\n` : `goalpost show ${runId}   shows the plan\n`);
     }
     if (yes) {
       await this.#gp.runs.approve(runId, id, { by: whoIsIt(), note: "--yes" });
@@ -89,20 +113,27 @@ export class Approvals {
     }
   }
 
+  /** Asks until there is an answer; if nobody is there any more, it is no. @throws the reason once it is closed */
   async #ask(question: string): Promise<boolean> {
+    const { input, out } = this.#o;
+    const { signal } = this.#closed;
     // No terminal of its own: Ctrl-C is to interrupt the run.
-    const lines = createInterface({ input: process.stdin, output: this.#o.out, terminal: false });
-    // Nobody is there any more.
-    const ended = once(lines, "close").then(() => "n");
+    const lines = createInterface({ input, terminal: false });
+    const stop = (): void => lines.close();
+    signal.addEventListener("abort", stop, { once: true });
     try {
-      for (;;) {
-        const asked = lines.question(question, { signal: this.#closed.signal });
-        const answer = (await Promise.race([asked, ended])).trim().toLowerCase();
+      out.write(question);
+      for await (const line of lines) {
+        const answer = line.trim().toLowerCase();
         if (/^(?:y|yes|n|no)$/.test(answer)) {
           return answer.startsWith("y");
         }
+        out.write(question);
       }
+      signal.throwIfAborted();
+      return false;
     } finally {
+      signal.removeEventListener("abort", stop);
       lines.close();
     }
   }

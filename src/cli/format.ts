@@ -39,9 +39,14 @@ function formatUsd(usd: number): string {
   return `$${usd.toFixed(digits)}`;
 }
 
+/** What others wrote is shown, and does nothing to the terminal. */
+export function printable(text: string): string {
+  return text.replaceAll(/[^\P{Cc}\n\t]/gu, "\ufffd");
+}
+
 /** Shortens a text to one line of at most that many characters. */
 export function shorten(text: string, length: number): string {
-  const line = text.replaceAll(/\s+/g, " ").trim();
+  const line = printable(text.replaceAll(/\s+/g, " ").trim());
   return line.length <= length ? line : `${line.slice(0, Math.max(0, length - 1))}…`;
 }
 

@@ -29,9 +29,9 @@ export async function runGoal(goal: string, options: RunOptions): Promise<number
   if (options.dryRun) {
     return planGoal(goal, options);
   }
-  checkApprover(options);
+  const out = options.json ? process.stderr : process.stdout;
+  checkApprover(options, { input: process.stdin, out });
   return withApp(options, { concurrency: options.concurrency }, async ({ gp, app, budget }) => {
-    const out = options.json ? process.stderr : process.stdout;
     const handle = await gp.startGoal(goal, app.decomposer, app.steps, {
       resume: !options.new,
       approvePlan: options.approvePlan,
@@ -62,7 +62,12 @@ interface Following {
 
 async function follow({ gp, handle, options, out }: Following): Promise<number> {
   const interruption = new Interruption(handle);
-  const approvals = new Approvals(gp, { runId: handle.runId, out, ...options });
+  const approvals = new Approvals(gp, {
+    runId: handle.runId,
+    input: process.stdin,
+    out,
+    yes: options.yes,
+  });
   const view = await watchRun(gp, {
     runId: handle.runId,
     stream: out,

@@ -13,8 +13,6 @@ export interface ModelChoice {
 const MAX_INPUT_CHARACTERS = 100_000;
 const MAX_INPUTS_CHARACTERS = 300_000;
 const MAX_OUTPUT_TOKENS = 8192;
-/** Milliseconds that a step which asks a model may take, retries of the call included. */
-const LLM_TIMEOUT_MS = 300_000;
 
 const args = z.object({
   prompt: z.string().min(1).describe("what the model is to do, and in what form it is to answer"),
@@ -48,7 +46,6 @@ export function llmStep(choice: ModelChoice): StepMap[string] {
     description:
       "Asks a language model to write, summarise, compare, classify or decide something, from texts that other tasks made. Returns its answer as a text",
     args,
-    timeoutMs: LLM_TIMEOUT_MS,
     execute: (given, ctx) => askModel(choice, given, ctx),
   });
 }

@@ -49,6 +49,7 @@ const UNREAD: ReadonlySet<string> = new Set([
   "object",
   "canvas",
   "head",
+  "title",
   "select",
   "textarea",
 ]);
@@ -116,7 +117,7 @@ export function readPage(html: string): Page {
 }
 
 interface Tag {
-  /** In small letters; empty for comments, declarations and a < that begins no tag. */
+  /** In small letters; empty for comments and declarations, "<" if it begins no tag. */
   readonly name: string;
   readonly opens: boolean;
   /** Where it goes on behind it. */
@@ -130,7 +131,7 @@ function readTag(html: string, open: number): Tag {
   }
   const [, slash, name] = /^<(\/?)([a-z][a-z0-9-]{0,30})/i.exec(html.slice(open, open + 40)) ?? [];
   if (name === undefined && !/^<[!?/]/.test(html.slice(open, open + 2))) {
-    return { name: "", opens: false, end: open + 1 };
+    return { name: "<", opens: false, end: open + 1 };
   }
   const end = tagEnd(html, open);
   return { name: (name ?? "").toLowerCase(), opens: slash === "" && html[end - 2] !== "/", end };
@@ -160,8 +161,11 @@ function endOf(html: string, name: string, from: number): number {
 }
 
 function markOfTag({ name, opens }: Tag): string {
-  if (name === "li" && opens) {
-    return "\n- ";
+  if (name === "<") {
+    return name;
+  }
+  if (name === "li") {
+    return opens ? "\n- " : "";
   }
   if (/^h[1-6]$/.test(name)) {
     return opens ? `\n\n${"#".repeat(Number(name[1]))} ` : "\n\n";

@@ -20,6 +20,8 @@ export interface ScriptedModelOptions {
   readonly provider?: string | undefined;
   /** Whether the provider holds answers to a schema; if not, the schema is part of the prompt. Default true. */
   readonly structured?: boolean | undefined;
+  /** Keep the calls; false for many of them. Default true. */
+  readonly keepCalls?: boolean | undefined;
   /** Where the time of `delayMs` comes from. Default: the machine's clock. */
   readonly clock?: Clock | undefined;
 }
@@ -59,13 +61,17 @@ export function scriptedModel(script: Script, options: ScriptedModelOptions = {}
   const reader = new ScriptReader(script);
   const clock = options.clock ?? systemClock;
   const calls: ScriptedCall[] = [];
+  let count = 0;
   return {
     provider: options.provider ?? "scripted",
     structured: options.structured ?? true,
     calls,
     async generate(request, ctx) {
-      const call = record(calls.length + 1, request, ctx);
-      calls.push(call);
+      count += 1;
+      const call = record(count, request, ctx);
+      if (options.keepCalls !== false) {
+        calls.push(call);
+      }
       // Which answer it is, is decided before anything is awaited: calls at once are served in their order.
       const reply = reader.next(call);
       throwIfAborted(ctx.signal);
@@ -78,7 +84,7 @@ export function scriptedModel(script: Script, options: ScriptedModelOptions = {}
       if (problems.length > 0) {
         throw new GoalpostError(
           "INVALID_STATE",
-          `scripted model: after ${calls.length} calls ${problems.join("; ")}`,
+          `scripted model: after ${count} calls ${problems.join("; ")}`,
         );
       }
     },

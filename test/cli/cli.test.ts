@@ -15,6 +15,9 @@ const root = new URL("../../", import.meta.url).pathname;
 const main = join(root, "dist/cli/main.js");
 const app = join(root, "test/fixtures/app.ts");
 
+/** Whatever keys this machine has: nothing here calls a model. */
+const NO_KEYS = { OPENAI_API_KEY: "", ANTHROPIC_API_KEY: "", GEMINI_API_KEY: "", GOOGLE_API_KEY: "" };
+
 let folder: string;
 let database: string;
 
@@ -33,7 +36,7 @@ interface Ended {
 function start(args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(process.execPath, [main, ...args], {
     cwd: folder,
-    env: { ...process.env, NO_COLOR: "1", GOALPOST_DATABASE_URL: database, ...env },
+    env: { ...process.env, ...NO_KEYS, NO_COLOR: "1", GOALPOST_DATABASE_URL: database, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let out = "";
@@ -165,6 +168,71 @@ describe("goalpost plan", () => {
   test("exits with 2 when the goal cannot be planned", async () => {
     const { code, err } = await goalpost(["plan", "build a house", "--app", app]);
     expect(err).toMatch(/no rule matches this goal\. There are:\n {2}work on \{count\} parts/);
+    expect(code).toBe(2);
+  });
+});
+
+describe("goalpost approve and reject", () => {
+  const runIdOf = (out: string): string => /Run (\S+) in/.exec(out)?.[1] ?? "";
+
+  async function waiting(goal: string) {
+    const run = start(["run", ...goal.split(" "), "--app", app]);
+    let out = "";
+    run.child.stdout.on("data", (chunk: Buffer) => {
+      out += chunk;
+    });
+    await vi.waitFor(() => expect(out).toMatch(/waits for approval:\n.*approve.*\n.*reject.*\n/), {
+      timeout: 15_000,
+      interval: 50,
+    });
+    return { ...run, runId: runIdOf(out), out };
+  }
+
+  test("decide from elsewhere on a task that waits; the run says how", async () => {
+    const { ended, runId, out } = await waiting("deploy one");
+    expect(out).toContain(`goalpost approve ${runId} deploy --by NAME`);
+    const args = ["--by", "Ada", "--note", "looks good", "--args", '{"to":"two"}'];
+    expect(await goalpost(["approve", runId, "deploy", ...args])).toMatchObject({ code: 0 });
+    const { code, out: all } = await ended;
+    expect(all).toContain('deploy: "deployed to two"');
+    expect(code).toBe(0);
+    const again = await goalpost(["approve", runId, "deploy", "--by", "Bob"]);
+    expect(again.err).toMatch(/was approved already, by Ada/);
+    expect(again.code).toBe(2);
+  });
+
+  test("a rejected task fails its run, with the reason", async () => {
+    const { ended, runId } = await waiting("deploy two");
+    const reject = ["reject", runId, "deploy", "--by", "Ada", "--reason", "not on a Friday"];
+    expect(await goalpost(reject)).toMatchObject({ code: 0 });
+    const { code, err } = await ended;
+    expect(err).toContain("not on a Friday");
+    expect(code).toBe(1);
+  });
+
+  test("--yes approves what waits, and says so", async () => {
+    const { code, out } = await goalpost(["run", "deploy three", "--app", app, "--yes"]);
+    expect(out).toContain('deploy: "deployed to three"');
+    const shown = await goalpost(["show", runIdOf(out), "--json"]);
+    expect(JSON.parse(shown.out).tasks[0].approval).toMatchObject({ status: "approved", note: "--yes" });
+    expect(code).toBe(0);
+  });
+
+  test.each<[string, string[], RegExp]>([
+    ["args that are no JSON", ["approve", "x", "y", "--by", "A", "--args", "{"], /--args must be JSON/],
+    ["nobody's name", ["approve", "x", "y"], /required option '--by <name>'/],
+    ["no reason", ["reject", "x", "y", "--by", "A"], /required option '--reason <text>'/],
+    ["an unknown run", ["approve", "17", "y", "--by", "A"], /there is no run "17"/],
+    ["a budget that is none", ["run", "x", "--budget", "-1"], /US dollars above 0/],
+    ["a model for an app", ["run", "x", "--app", app, "--model", "m"], /chooses its models itself/],
+    [
+      "a plan that nobody could approve",
+      ["run", "x", "--approve-plan", "--database", "memory:"],
+      /this is none.*--yes/,
+    ],
+  ])("exit with 2 for %s", async (_, args, message) => {
+    const { code, err } = await goalpost(args);
+    expect(err).toMatch(message);
     expect(code).toBe(2);
   });
 });
@@ -313,6 +381,7 @@ describe("bad usage", () => {
     const { code, err } = await goalpost(["run", "sail to the moon", "--database", "memory:"]);
     expect(err).toContain("report on the code in {dir}");
     expect(err).toContain("--app");
+    expect(err).toContain("OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY");
     expect(code).toBe(1);
   });
 

@@ -278,4 +278,4 @@ describe("a scripted model", () => {
 test("a test client takes the script of a model", async () => {
   await using opened = await openTestGoalpost({ model: ["x"] });
   expect(opened.gp.instanceId).toBeTypeOf("string");
-});
+}, 60_000);
