@@ -32,6 +32,7 @@ export type {
   Goal,
   GraphLimits,
   JsonSchema,
+  Replan,
   StepInfo,
   TaskGraph,
   TaskSpec,
@@ -39,6 +40,7 @@ export type {
 } from "./core/goal.ts";
 export type { Json, Stored } from "./core/json.ts";
 export { type LogFields, type Logger, silentLogger } from "./core/logger.ts";
+export type { PlanDiff } from "./core/plan-history.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
 export {
   type ChildGoalOptions,
@@ -84,11 +86,12 @@ export type {
 export type { ApproveOptions, RejectOptions } from "./run-waits.ts";
 export type { WaitOptions } from "./run-watch.ts";
 export type { CancelOptions, PruneOptions, RetryOptions, RunRecord, Runs } from "./runs.ts";
-export type { RunEvent, RunEventType } from "./store/events.ts";
+export type { PlanEvent, RunEvent, RunEventType } from "./store/events.ts";
 export type { InstanceFilter, InstanceStatus, InstanceSummary } from "./store/instances.ts";
 export type { MigrationReport } from "./store/migrate.ts";
 export type { Database } from "./store/open-driver.ts";
 export type { PGliteLike } from "./store/pglite-driver.ts";
+export type { PlanRecord } from "./store/plan-versions.ts";
 export type { PoolLike } from "./store/pool-like.ts";
 export type { PruneReport } from "./store/prune.ts";
 export type { QueueSummary } from "./store/queues.ts";

@@ -13,6 +13,7 @@ begin
   delete from goalpost.signals where run_id = any(_runs);
   delete from goalpost.checkpoints where run_id = any(_runs);
   delete from goalpost.attempts where run_id = any(_runs);
+  delete from goalpost.plan_versions where run_id = any(_runs);
   delete from goalpost.tasks where run_id = any(_runs);
   get diagnostics _count = row_count;
   delete from goalpost.runs where id = any(_runs);

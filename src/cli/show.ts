@@ -1,5 +1,5 @@
-import { type Goalpost, GoalpostError, type RunRecord } from "../index.ts";
-import { formatDuration, paintFor } from "./format.ts";
+import { type Goalpost, GoalpostError, type PlanRecord, type RunRecord } from "../index.ts";
+import { formatDuration, paintFor, shorten } from "./format.ts";
 import { EXIT } from "./report-error.ts";
 import { describeRun, describeStatus } from "./runs.ts";
 import { withDatabase } from "./session.ts";
@@ -17,6 +17,16 @@ export async function showRun(id: string | undefined, options: ShowOptions): Pro
     process.stdout.write(options.json ? `${JSON.stringify(run, null, 2)}\n` : describe(run));
     return EXIT.done;
   });
+}
+
+/** Why a plan was replaced, and by what. */
+function describePlan({ version, scope, status, reason, diff, error }: PlanRecord): string {
+  const why = reason ? ` because ${reason.taskId} failed: ${reason.code}` : "";
+  const changes = Object.entries(diff ?? {})
+    .filter(([, ids]) => ids.length > 0)
+    .map(([how, ids]) => `${how} ${shorten(ids.join(", "), 100)}`);
+  const what = diff ? changes.join("; ") : `${status}${error ? `: ${error.code}: ${error.message}` : ""}`;
+  return `plan ${version}${scope ? ` of ${scope}` : ""}${why}; ${what}`;
 }
 
 async function latest(gp: Goalpost): Promise<string> {
@@ -39,6 +49,7 @@ function describe(run: RunRecord): string {
     describeRun(run),
     `run ${run.id}, ${describeStatus(run)}, ${done} of ${total} tasks completed, ${took}, started ${run.createdAt.toISOString()}`,
     ...(run.retryOf ? [`goes on from run ${run.retryOf}`] : []),
+    ...run.plans.filter(({ version }) => version > 1).map(describePlan),
     ...taskLines(run.tasks, { paint, nowMs, width: process.stdout.columns ?? 120, details: true }),
   ];
   if (run.error) {

@@ -8,6 +8,7 @@ import { shapeToRows } from "../core/shape.ts";
 import type { ChildRuns } from "./children.ts";
 import type { TaskCall, TaskCode, TaskResult } from "./code.ts";
 import type { DefinitionNode } from "./definitions.ts";
+import type { Growth } from "./growth.ts";
 import type { ClaimedTask, Report, RunInfo } from "./protocol.ts";
 import { Waits } from "./waits.ts";
 
@@ -24,6 +25,7 @@ export interface AttemptOptions {
   readonly maxOutputBytes: number;
   readonly children: ChildRuns;
   readonly send: TaskCall["send"];
+  readonly growth: () => Growth;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
   /** Notes that the function begins. */
@@ -157,6 +159,7 @@ function makeCall(options: AttemptOptions, own: { waits: Waits; approved: Json }
       return options.send(channel, message);
     },
     once: makeOnce(options, own.waits),
+    growth: options.growth,
   };
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from "../core/logger.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Shape } from "../core/shape.ts";
 import type { DefinitionNode, RunDefinition } from "./definitions.ts";
+import type { Growth } from "./growth.ts";
 import type { RunInfo } from "./protocol.ts";
 import type { Waits } from "./waits.ts";
 
@@ -24,6 +25,8 @@ export interface TaskCall {
   /** Sends a message to a channel; returns its id. */
   send(channel: string, message: unknown): Promise<string>;
   once(key: string, fn: () => unknown): Promise<Json>;
+  /** For tasks that plan. */
+  growth(): Growth;
 }
 
 export interface TaskResult {

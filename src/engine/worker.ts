@@ -7,6 +7,7 @@ import type { ChildRuns } from "./children.ts";
 import type { FindCode } from "./code.ts";
 import { DefinitionCache } from "./definitions.ts";
 import { Exchange } from "./exchange.ts";
+import { growthMaker } from "./growth.ts";
 import { type PreparedTask, prepareTasks } from "./prepare-tasks.ts";
 import { Presence, type PresenceOptions } from "./presence.ts";
 import type { ClaimedTask, FinishedRun, FleetView, Reply, Report, StartRow } from "./protocol.ts";
@@ -55,6 +56,7 @@ export class Worker {
   readonly #exchange: Exchange;
   readonly #definitions: DefinitionCache;
   readonly #presence: Presence;
+  readonly #grow: ReturnType<typeof growthMaker>;
   readonly #unknown = new UnknownCode();
   readonly #running = new Set<Running>();
   #claiming = false;
@@ -72,6 +74,7 @@ export class Worker {
     this.#options = options;
     this.#definitions = new DefinitionCache(options.driver);
     this.#presence = new Presence(options, () => this.#lapsed());
+    this.#grow = growthMaker({ ...options, definitions: this.#definitions, wake: () => this.wake() });
     this.#exchange = new Exchange({
       ...options,
       worker: options.id,
@@ -326,6 +329,7 @@ export class Worker {
       maxOutputBytes: this.#options.maxOutputBytes,
       children: this.#options.children,
       send: this.#options.send,
+      growth: () => this.#grow(task, abort.signal),
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
     });

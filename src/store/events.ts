@@ -2,6 +2,7 @@ import type { Queryable } from "../core/driver.ts";
 import { type ErrorRecord, fromErrorRecord } from "../core/error-record.ts";
 import type { GoalpostError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
+import type { PlanDiff } from "../core/plan-history.ts";
 import { read } from "./repeat.ts";
 
 /** What can happen to a run and its tasks. */
@@ -16,7 +17,9 @@ export type RunEventType =
   | "task_completed"
   | "task_failed"
   | "task_retry"
-  | "task_skipped";
+  | "task_skipped"
+  | "plan_created"
+  | "plan_replaced";
 
 /** One transition of a run or of one of its tasks. */
 export interface RunEvent {
@@ -40,6 +43,18 @@ export interface RunEvent {
   readonly error: GoalpostError | null;
   /** Of a retry: milliseconds until the next try. */
   readonly delayMs: number | null;
+  /** Of plans that were made. */
+  readonly plan: PlanEvent | null;
+}
+
+/** A plan that was made; for one that replaces another there is a second event, with the reason and the difference. */
+export interface PlanEvent {
+  readonly version: number;
+  /** The compound task that it is the plan of; null for the goal itself. */
+  readonly scope: string | null;
+  /** The task that had failed for good, and the code of its error. */
+  readonly reason: { readonly taskId: string; readonly code: string } | null;
+  readonly diff: PlanDiff | null;
 }
 
 type EventRow = {
@@ -55,6 +70,12 @@ type EventRow = {
   data: string | null;
   output: string | null;
 };
+
+interface EventData {
+  readonly error?: ErrorRecord;
+  readonly delayMs?: number;
+  readonly plan?: Pick<PlanEvent, "version" | "scope"> & Partial<PlanEvent>;
+}
 
 const READ = `select e.seq::text, e.type, e.at, r.workflow, s.name, s.kind, s.step, e.item, e.attempt, e.data::text,
     case e.type when 'workflow_completed' then r.output::text when 'task_completed' then t.output::text end as output
@@ -75,7 +96,7 @@ export async function readEvents(
 }
 
 function toEvent(runId: string, row: EventRow): RunEvent {
-  const data = row.data === null ? {} : (JSON.parse(row.data) as { error?: ErrorRecord; delayMs?: number });
+  const data = row.data === null ? {} : (JSON.parse(row.data) as EventData);
   return {
     runId,
     seq: Number(row.seq),
@@ -89,6 +110,7 @@ function toEvent(runId: string, row: EventRow): RunEvent {
     output: row.output === null ? null : (JSON.parse(row.output) as Json),
     error: data.error ? fromErrorRecord(data.error) : null,
     delayMs: data.delayMs ?? null,
+    plan: data.plan ? { reason: null, diff: null, ...data.plan } : null,
   };
 }
 
