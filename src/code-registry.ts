@@ -1,13 +1,15 @@
+import type { GoalCode, GoalSettings } from "./ask-decomposer.ts";
 import type { App } from "./core/app.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { Decomposer, TaskSpec } from "./core/goal.ts";
+import { PLAN } from "./core/shape.ts";
 import type { StepMap } from "./core/step.ts";
 import type { AnyWorkflow } from "./core/workflow.ts";
 import type { TaskCode } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import type { RunInfo } from "./engine/protocol.ts";
 import { LLM_REQUEST_WORKFLOW, LlmRequest } from "./llm-request.ts";
-import { type GoalCode, type GoalSettings, plannedCode } from "./planned-code.ts";
+import { plannedCode } from "./planned-code.ts";
 import type { RunPlace } from "./run-place.ts";
 import { registeredCode, staticCode } from "./static-code.ts";
 
@@ -108,7 +110,9 @@ export class CodeRegistry {
     }
     if (run.source === "planned") {
       const code = this.goalCode(undefined, undefined);
-      return node.kind === "plan" && !canPlan(code, run) ? undefined : plannedCode(code, definition, node);
+      return node.kind === "plan" && !canPlan(code, run, node)
+        ? undefined
+        : plannedCode(code, definition, node);
     }
     if (!bound && run.source === "dynamic") {
       return registeredCode(this.#steps, node);
@@ -127,8 +131,8 @@ function keep(kept: Map<string, RunCode>, runId: string, code: RunCode): void {
 }
 
 /** Whether the goal of a run that another process started can be planned here: if not, another one will. */
-function canPlan(code: GoalCode, run: RunInfo): boolean {
-  const graph = (run.settings as GoalSettings | null)?.graph;
+function canPlan(code: GoalCode, run: RunInfo, node: DefinitionNode): boolean {
+  const graph = node.name === PLAN ? (run.settings as GoalSettings | null)?.graph : null;
   return graph ? graph.every((task) => knowsSteps(code, task)) : code.decomposer !== undefined;
 }
 

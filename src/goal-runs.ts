@@ -1,4 +1,12 @@
 import { v7 as newId } from "uuid";
+import {
+  askDecomposer,
+  DEFAULT_PLAN_TIMEOUT_MS,
+  type GoalCode,
+  type GoalSettings,
+  type StoredGoal,
+  toGoal,
+} from "./ask-decomposer.ts";
 import type { CodeRegistry } from "./code-registry.ts";
 import { GOAL_WORKFLOW } from "./code-registry.ts";
 import type { Clock } from "./core/clock.ts";
@@ -23,23 +31,16 @@ import {
 } from "./options.ts";
 import { planShape } from "./plan/compile.ts";
 import { validate } from "./plan/validate.ts";
-import {
-  askDecomposer,
-  DEFAULT_PLAN_TIMEOUT_MS,
-  type GoalCode,
-  type GoalSettings,
-  type StoredGoal,
-  toGoal,
-} from "./planned-code.ts";
 import type { RunPlaces } from "./run-place.ts";
 import { type GoalHandle, type GoalResult, tasksOf, throwUnlessCompleted } from "./run-result.ts";
 import type { RunStarter } from "./run-starter.ts";
 import type { RunWatch } from "./run-watch.ts";
 import type { Runs } from "./runs.ts";
+import { getGraph } from "./store/plan-versions.ts";
 import { savePlan } from "./store/plans.ts";
 import { retryRun } from "./store/run-actions.ts";
 import { getRun, lastRunOfGoal } from "./store/runs.ts";
-import { getOutputs, getPlan } from "./store/task-rows.ts";
+import { getOutputs } from "./store/task-rows.ts";
 import type { TakeOver } from "./take-over.ts";
 import { usageOf } from "./usage.ts";
 
@@ -107,13 +108,14 @@ export class GoalRuns {
     const { decomposer, steps, options, graph } = start;
     const goal = readGoal(given);
     const limits = checkGoalOptions(options);
-    this.#code(decomposer, steps, graph === null);
+    this.#code(decomposer, steps, graph === null || options.replan !== undefined);
     const input: StoredGoal = {
       goal: goal.text,
       ...(goal.context !== undefined && { context: goal.context }),
     };
     const settings: GoalSettings = { limits, graph, ...(options.approvePlan && { approvePlan: true }) };
-    const shape = planShape({ timeoutMs: options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS });
+    const timeoutMs = options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS;
+    const shape = planShape({ timeoutMs }, options.replan?.max);
     return {
       ...toStartFields(options),
       ...(await this.#o.places.of(options, shape)),
@@ -249,7 +251,7 @@ export class GoalRuns {
       runId: run.id,
       status: "completed",
       goal: toGoal(run.input),
-      graph: (await getPlan(driver, run.id)) as unknown as ValidTaskGraph,
+      graph: (await getGraph(driver, run.id)) as unknown as ValidTaskGraph,
       outputs: await getOutputs(driver, run.id),
       output: run.output as Record<string, Json>,
       usage: await usageOf(driver, finished),

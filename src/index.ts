@@ -66,6 +66,7 @@ export {
   type TokenUsage,
   type ToolSpec,
 } from "./core/model.ts";
+export type { PlanDiff } from "./core/plan-history.ts";
 export type { TaskProgress } from "./core/progress.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
 export {
@@ -119,11 +120,12 @@ export type { ApproveOptions, RejectOptions } from "./run-waits.ts";
 export type { WaitOptions } from "./run-watch.ts";
 export type { CancelOptions, PruneOptions, RetryOptions, RunRecord, Runs } from "./runs.ts";
 export type { BudgetSummary, BudgetUse } from "./store/budgets.ts";
-export type { RunEvent, RunEventType } from "./store/events.ts";
+export type { PlanEvent, RunEvent, RunEventType } from "./store/events.ts";
 export type { InstanceFilter, InstanceStatus, InstanceSummary } from "./store/instances.ts";
 export type { MigrationReport } from "./store/migrate.ts";
 export type { Database } from "./store/open-driver.ts";
 export type { PGliteLike } from "./store/pglite-driver.ts";
+export type { PlanRecord } from "./store/plan-versions.ts";
 export type { PlanApproval } from "./store/plans.ts";
 export type { PoolLike } from "./store/pool-like.ts";
 export type { PruneReport } from "./store/prune.ts";

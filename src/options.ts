@@ -62,8 +62,21 @@ export interface GoalOptions extends StartOptions {
   /** The plan waits for `gp.runs.approve` (or `reject`) of task "plan" before anything of it runs. Default false. */
   readonly approvePlan?: boolean | undefined;
   /**
-   * When a task has failed for good, the decomposer is asked to replace what has not started of the compound task
-   * around it (or of the whole plan), at most `max` times a run. Default: the run fails.
+   * What happens when a task has failed for good: the decomposer is asked again, at most `max` times a run, with
+   * `ctx.replan` (and `ctx.task` if it is about a compound task). Default: the run fails.
+   *
+   * Planned again is the smallest compound task around it of which no task outside needs what goes, else the whole plan.
+   * What is completed stays, and new tasks may depend on it. What has begun goes on to its end, and the decomposer is
+   * asked then; a compound task has begun when one of its tasks has, and goes on as a whole unless it cannot end any
+   * more. All else is replaced, and its ids are free again: `gp.runs.get` shows it as "id@v1", with `replacedBy`. The
+   * answer may repeat completed tasks as they are, and may be empty if they suffice.
+   *
+   * The result is that of the plan as it finally was: a completed task is in the output if no task of it waits for that.
+   * Should the new plan fail too when `max` is used up, the run fails with the last failure; should it not come about,
+   * with the failure that it was to replace.
+   *
+   * Not planned again are tasks with `onExhausted` "cascade" or "continue", decomposers that fail, and what fails with
+   * CANCELLED, RUN_DEADLINE, POISON, BUDGET_EXCEEDED or REJECTED. A run that retries another has `max` again.
    */
   readonly replan?: { readonly on: "failure"; readonly max: number } | undefined;
   /**
@@ -168,7 +181,8 @@ export function checkGoalOptions(options: GoalOptions): GraphLimits {
   check(options.maxTasks, { what: "maxTasks", least: 1, whole: true });
   check(options.maxWidth, { what: "maxWidth", least: 1, whole: true });
   checkPolicy({ timeoutMs: options.planTimeoutMs }, "planTimeoutMs");
-  checkPlanOptions(options);
+  checkApprovePlan(options.approvePlan);
+  checkReplan(options.replan);
   return {
     maxDepth: options.maxDepth ?? DEFAULT_LIMITS.maxDepth,
     maxTasks: options.maxTasks ?? DEFAULT_LIMITS.maxTasks,
@@ -176,23 +190,31 @@ export function checkGoalOptions(options: GoalOptions): GraphLimits {
   };
 }
 
-function checkPlanOptions({ approvePlan, replan }: GoalOptions): void {
+function checkApprovePlan(approvePlan: unknown): void {
   if (approvePlan !== undefined && typeof approvePlan !== "boolean") {
     throw new GoalpostError(
       "INVALID_INPUT",
       `approvePlan is ${JSON.stringify(approvePlan) ?? String(approvePlan)}; it must be true or false`,
     );
   }
+}
+
+function checkReplan(replan: unknown): void {
   if (replan === undefined) {
     return;
   }
   if (!isObject(replan) || replan.on !== "failure") {
-    throw new GoalpostError(
-      "INVALID_INPUT",
-      `replan is ${JSON.stringify(replan) ?? String(replan)}; it must be { on: "failure", max: a whole number ≥ 1 }`,
-    );
+    const given = isObject(replan)
+      ? `replan.on is ${JSON.stringify(replan.on)}`
+      : `replan is a ${typeof replan}`;
+    throw new GoalpostError("INVALID_INPUT", `${given}; write replan: { on: "failure", max: 3 }`);
   }
-  check(replan.max ?? Number.NaN, { what: "replan.max", least: 1, most: MAX_INT, whole: true });
+  check((replan.max as number | undefined) ?? Number.NaN, {
+    what: "replan.max",
+    least: 1,
+    most: MAX_INT,
+    whole: true,
+  });
 }
 
 /** @throws INVALID_INPUT for anything but a text or { text, context? } with a text that is not empty */

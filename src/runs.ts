@@ -11,19 +11,22 @@ import type { Progress } from "./run-result.ts";
 import type { ApproveOptions, RejectOptions, RunWaits } from "./run-waits.ts";
 import { checkWait, type RunWatch, type WaitOptions } from "./run-watch.ts";
 import type { RunEvent } from "./store/events.ts";
+import { getGraph, listPlans, type PlanRecord } from "./store/plan-versions.ts";
 import { getPlanApproval, type PlanApproval } from "./store/plans.ts";
 import { type PruneReport, prune } from "./store/prune.ts";
 import { cancelRun, listChildren, pauseRun, resumeRun } from "./store/run-actions.ts";
 import { listRuns, type RunFilter } from "./store/run-list.ts";
 import { getRun, type RunSummary } from "./store/runs.ts";
-import { getPlan, getTasks, type TaskRecord } from "./store/task-rows.ts";
+import { getTasks, type TaskRecord } from "./store/task-rows.ts";
 
 /** A run with its tasks. */
 export interface RunRecord extends RunSummary {
-  /** The graph as it was planned; null for other workflows, and before planning is done. */
+  /** The graph as it is planned by now; null for other workflows, and before planning is done. */
   readonly graph: Json;
   /** What became of asking about the plan (`approvePlan`); null where nobody is asked, and before planning is done. */
   readonly planApproval: PlanApproval | null;
+  /** The versions of the plan, oldest first; none for other workflows. */
+  readonly plans: readonly PlanRecord[];
   readonly tasks: readonly TaskRecord[];
 }
 
@@ -96,11 +99,13 @@ export class Runs {
   async get(id: string, options: { outputs?: boolean | undefined } = {}): Promise<RunRecord> {
     const run = await getRun(this.#driver, id);
     const planned = run.source === "planned";
-    const graph = planned ? await getPlan(this.#driver, id) : null;
+    const graph = planned ? await getGraph(this.#driver, id) : null;
+    const plans = planned ? await listPlans(this.#driver, id) : [];
     const planApproval = planned ? await getPlanApproval(this.#driver, id) : null;
     return {
       ...run,
       graph,
+      plans,
       planApproval,
       tasks: await getTasks(this.#driver, id, { outputs: options.outputs ?? true }),
     };

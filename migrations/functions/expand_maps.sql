@@ -37,7 +37,11 @@ begin
       update goalpost.tasks set status = 'failed', error = _error, finished_at = _at
       where run_id = _map.run_id and position = _map.position and item = -1 and status = 'ready';
       perform goalpost.emit_task(_map.run_id, _map.position, 'task_failed', 1, json_build_object('error', _error));
-      if goalpost.stop_run(_map.run_id, 'failed', _error) then
+      if goalpost.replan(_map.run_id, _map.position, _error) then
+        runs := runs || _map.run_id;
+        positions := positions || _map.position;
+        definitions := definitions || _map.definition_id;
+      elsif goalpost.stop_run(_map.run_id, 'failed', _error) then
         over := over || _map.run_id;
       end if;
       continue;

@@ -15,6 +15,7 @@ begin
   delete from goalpost.checkpoints where run_id = any(_runs);
   delete from goalpost.progress where run_id = any(_runs);
   delete from goalpost.attempts where run_id = any(_runs);
+  delete from goalpost.plan_versions where run_id = any(_runs);
   delete from goalpost.tasks where run_id = any(_runs);
   get diagnostics _count = row_count;
   delete from goalpost.budget_pauses where run_id = any(_runs);

@@ -101,12 +101,13 @@ begin
   end if;
   if _grows then
     for _more in
-      select r.run_id, r.shape, u.definition_id
+      select r.run_id, r.position, r.shape, u.definition_id
       from goalpost.read_reports(_reports, _payloads, _shapes) r
       cross join lateral (select definition_id from goalpost.runs where id = r.run_id offset 0) u
       where r.shape is not null and r.ord = any(_settled)
     loop
-      perform goalpost.extend_run(_more.run_id, _more.definition_id, _more.shape);
+      perform goalpost.extend_run(_more.run_id, _more.position, _more.definition_id, _more.shape);
+      perform goalpost.note_plan(_more.run_id, _more.position, _more.definition_id, _more.shape);
     end loop;
   end if;
   if _other then
@@ -135,7 +136,9 @@ begin
     perform goalpost.free_slots(_reports, _settled);
   end if;
   if _fatal is not null then
-    progress.over := progress.over || goalpost.fail_runs(_reports, _payloads, _fatal);
+    _more := goalpost.fail_runs(_reports, _payloads, _fatal);
+    progress.over := progress.over || _more.over;
+    progress.queued := progress.queued || _more.queued;
   end if;
 
   progress.known := _known;

@@ -2,11 +2,12 @@ import {
   type Goalpost,
   GoalpostError,
   type PlanApproval,
+  type PlanRecord,
   type RunRecord,
   renderTree,
   type ValidTaskGraph,
 } from "../index.ts";
-import { formatDuration, paintFor } from "./format.ts";
+import { formatDuration, paintFor, shorten } from "./format.ts";
 import { EXIT } from "./report-error.ts";
 import { describeRun, describeStatus } from "./runs.ts";
 import { withDatabase } from "./session.ts";
@@ -24,6 +25,16 @@ export async function showRun(id: string | undefined, options: ShowOptions): Pro
     process.stdout.write(options.json ? `${JSON.stringify(run, null, 2)}\n` : describe(run));
     return EXIT.done;
   });
+}
+
+/** Why a plan was replaced, and by what. */
+function describePlan({ version, scope, status, reason, diff, error }: PlanRecord): string {
+  const why = reason ? ` because ${reason.taskId} failed: ${reason.code}` : "";
+  const changes = Object.entries(diff ?? {})
+    .filter(([, ids]) => ids.length > 0)
+    .map(([how, ids]) => `${how} ${shorten(ids.join(", "), 100)}`);
+  const what = diff ? changes.join("; ") : `${status}${error ? `: ${error.code}: ${error.message}` : ""}`;
+  return `plan ${version}${scope ? ` of ${scope}` : ""}${why}; ${what}`;
 }
 
 async function latest(gp: Goalpost): Promise<string> {
@@ -84,6 +95,7 @@ function describe(run: RunRecord): string {
     `run ${run.id}, ${describeStatus(run)}, ${done} of ${total} tasks completed, ${took}, started ${run.createdAt.toISOString()}`,
     ...(run.retryOf ? [`goes on from run ${run.retryOf}`] : []),
     ...planLines(run),
+    ...run.plans.filter(({ version }) => version > 1).map(describePlan),
     ...taskLines(run.tasks, { paint, nowMs, width: process.stdout.columns ?? 120, details: true }),
   ];
   if (run.error) {

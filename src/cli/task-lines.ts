@@ -73,6 +73,7 @@ function oneTask(task: TaskRecord, indent: string, options: TaskLineOptions): st
     task.progress?.note ?? undefined,
     task.attempts > 1 ? `attempt ${task.attempts}` : undefined,
     task.status === "completed" || task.status === "running" ? undefined : task.status,
+    task.replacedBy === null ? undefined : `replaced by plan ${task.replacedBy}`,
   ].filter((fact) => fact !== undefined);
   const room = width - indent.length - task.id.length - facts.join(", ").length - 8;
   const description = task.description === task.id || room < 10 ? "" : ` ${shorten(task.description, room)}`;
@@ -103,6 +104,6 @@ function elapsed(task: TaskRecord, nowMs: number): string | undefined {
 
 /** Tasks that do work, and how many of them are completed. */
 export function countWork(run: RunRecord): { readonly total: number; readonly done: number } {
-  const work = run.tasks.filter((task) => task.step !== null);
+  const work = run.tasks.filter((task) => task.step !== null && task.replacedBy === null);
   return { total: work.length, done: work.filter((task) => task.status === "completed").length };
 }

@@ -138,8 +138,11 @@ export interface DecomposeContext {
    * @throws InvalidGraphError
    */
   readonly stream?: ((tasks: readonly TaskSpec[]) => Promise<void>) | undefined;
-  /** What an earlier try of this planning has handed on: it is part of the final answer as it is. Default: nothing. */
-  readonly handedOn?: readonly TaskSpec[] | undefined;
+  /**
+   * What an earlier try of this planning handed on: it is under way, and the final answer has to contain it unchanged. To
+   * hand it on again does nothing. Undefined if there is nothing.
+   */
+  readonly streamed?: readonly TaskSpec[] | undefined;
   /** Asks a model; on the run's account. A repeated planning gets the answers that it got before. */
   llm<T>(request: LlmRequest<T>): Promise<LlmResult<T>>;
 }

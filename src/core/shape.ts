@@ -8,6 +8,8 @@ export type NodeKind = "step" | "map" | "plan" | "gate" | "join" | "end";
 /** Names of nodes that no task has: `/` is not allowed in ids. */
 export const END = "/end";
 export const PLAN = "/plan";
+/** With the version behind it: what plans again. See migrations/functions/add_replan.sql. */
+export const REPLAN = "/replan/";
 
 /** A node of a definition. Its position is its index in {@link Shape.nodes}, from the first one added. */
 export interface ShapeNode {
@@ -23,6 +25,8 @@ export interface ShapeNode {
   readonly mapOver?: number;
   /** Of a map: what it maps over, if that is fixed. */
   readonly mapItems?: readonly Json[];
+  /** Of planned runs: the positions of the joins around it, outermost first. */
+  readonly within?: readonly number[];
 }
 
 /** The part of a node that the database keeps for the code. */
@@ -33,6 +37,8 @@ export interface NodeSpec {
   readonly args?: Json;
   /** The compound task it is in. */
   readonly parent?: string;
+  /** Which plan it comes from, if that is not the first. */
+  readonly version?: number;
   /** Levels of nesting, from 1. */
   readonly depth?: number;
   readonly maxAttempts?: number;
@@ -69,6 +75,10 @@ export interface Shape {
   readonly edges: readonly ShapeEdge[];
   /** Positions of the definition that grows whose outputs its existing nodes let through to the new ones. */
   readonly letThrough?: readonly number[];
+  /** Of a plan that replaces another: what it changed. */
+  readonly diff?: Json;
+  /** How often the plan of the run that begins with this may be replaced. Default: never. */
+  readonly maxReplans?: number | undefined;
 }
 
 /** How an edge of an extension names a node that is there already. */
@@ -79,8 +89,8 @@ export function existing(position: number): number {
 /** A shape as the database functions take it: see migrations/functions/add_steps.sql. */
 export function shapeToRows(shape: Shape): Json {
   const inputs = inputsOf(shape);
-  return [
-    shape.nodes.map(({ name, kind, dependencies, rank, spec, mapOver }, position) => [
+  const parts = [
+    shape.nodes.map(({ name, kind, dependencies, rank, spec, mapOver, within }, position) => [
       name,
       kind,
       dependencies,
@@ -93,11 +103,18 @@ export function shapeToRows(shape: Shape): Json {
       (kind === "map" ? spec.concurrency : null) ?? null,
       // A map's items are given their element instead of the whole array.
       [...(inputs[position] ?? [])].filter((input) => input !== mapOver),
+      ...(within ? [within] : []),
     ]),
     shape.nodes.map((node) => node.spec as Json),
     shape.edges.map((edge) => [edge.src, edge.dst, edge.reason, edge.optional]),
     shape.nodes.some((node) => node.mapItems) ? shape.nodes.map((node) => node.mapItems ?? null) : null,
-  ] as Json;
+  ];
+  const { diff, maxReplans } = shape;
+  return (
+    diff === undefined && maxReplans === undefined
+      ? parts
+      : [...parts, diff === undefined ? null : [diff], maxReplans ?? null]
+  ) as Json;
 }
 
 const WITH_OUTPUT: ReadonlySet<NodeKind> = new Set(["step", "map", "join"]);

@@ -11,6 +11,7 @@ import { AttemptTimer } from "./attempt-timer.ts";
 import type { ChildRuns } from "./children.ts";
 import type { TaskCall, TaskCode, TaskResult } from "./code.ts";
 import type { DefinitionNode } from "./definitions.ts";
+import type { Growth } from "./growth.ts";
 import { ProgressNotes } from "./progress-notes.ts";
 import type { ClaimedTask, Report, RunInfo } from "./protocol.ts";
 import { Release } from "./suspension.ts";
@@ -31,6 +32,7 @@ export interface AttemptOptions {
   readonly send: TaskCall["send"];
   readonly storeProgress: (progress: TaskProgress) => Promise<void>;
   readonly models: ModelCalls;
+  readonly growth: () => Growth;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
   /** Notes that the function begins. */
@@ -188,6 +190,7 @@ function makeCall(options: AttemptOptions, own: Try & { readonly approved: Json 
       return timer.endsAt;
     },
     untimed: (work) => (options.code.policy.timeoutGiven ? work() : timer.hold(work)),
+    growth: options.growth,
   };
 }
 

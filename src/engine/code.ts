@@ -4,6 +4,7 @@ import type { ModelCalls } from "../core/model-calls.ts";
 import type { RetryPolicy } from "../core/retry.ts";
 import type { Shape } from "../core/shape.ts";
 import type { DefinitionNode, RunDefinition } from "./definitions.ts";
+import type { Growth } from "./growth.ts";
 import type { RunInfo } from "./protocol.ts";
 import type { Waits } from "./waits.ts";
 
@@ -44,6 +45,8 @@ export interface TaskCall {
   readonly deadlineAt: number | null;
   /** Does work whose time does not count, unless somebody gave the task a time of its own. */
   untimed<T>(work: () => Promise<T>): Promise<T>;
+  /** For tasks that plan. */
+  growth(): Growth;
 }
 
 export interface TaskResult {

@@ -9,6 +9,8 @@ export interface DefinitionNode {
   readonly spec: NodeSpec;
   /** Positions of the nodes whose outputs it is given. */
   readonly inputs: readonly number[];
+  /** Of planned runs: positions of the joins around it, outermost first. */
+  readonly within: readonly number[];
 }
 
 /** Definitions kept in memory at most; planned runs have one each. */
@@ -34,6 +36,7 @@ export class RunDefinition {
   readonly hash: string;
   readonly #nodes: ReadonlyMap<number, DefinitionNode>;
   readonly #targets: ReadonlyMap<number, readonly Edge[]>;
+  #positions: ReadonlyMap<string, number> | undefined;
 
   constructor(parts: DefinitionParts) {
     this.id = parts.id;
@@ -47,9 +50,15 @@ export class RunDefinition {
     return this.#nodes.has(position);
   }
 
-  /** The names of all nodes that are loaded. */
+  /** The names of all nodes that are loaded, but for those that a later plan has replaced. */
   names(): Set<string> {
-    return new Set([...this.#nodes.values()].map((node) => node.name));
+    return new Set([...this.#nodes.values()].map((node) => node.name).filter((name) => !name.includes("@")));
+  }
+
+  /** The position of the node with that name; undefined if there is none. */
+  find(name: string): number | undefined {
+    this.#positions ??= new Map([...this.#nodes.values()].map((node) => [node.name, node.position]));
+    return this.#positions.get(name);
   }
 
   /** @throws if the position is not loaded */
@@ -81,13 +90,14 @@ type StepRow = {
   kind: NodeKind;
   spec: string;
   inputs: number[];
+  within: number[] | null;
 };
 type EdgeRow = { definition_id: string; src: number; dst: number };
 
 const LOAD_DEFINITIONS =
   "select id::text as id, name, hash from goalpost.definitions where id = any($1::bigint[])";
 const LOAD_STEPS =
-  "select definition_id::text, position, name, kind, spec::text, inputs from goalpost.steps where definition_id = any($1::bigint[])";
+  "select definition_id::text, position, name, kind, spec::text, inputs, within from goalpost.steps where definition_id = any($1::bigint[])";
 const LOAD_EDGES =
   "select definition_id::text, src, dst from goalpost.edges where definition_id = any($1::bigint[])";
 
@@ -106,6 +116,16 @@ export class DefinitionCache {
     return definition?.has(position) ? definition : undefined;
   }
 
+  /** The definition as it is now. @throws if it is gone */
+  async reload(id: number): Promise<RunDefinition> {
+    await this.#read([id]);
+    const definition = this.#known.get(id);
+    if (!definition) {
+      throw new Error(`definition ${id} is gone`);
+    }
+    return definition;
+  }
+
   /** Loads what the tasks need and is not in memory. */
   async load(tasks: readonly { definitionId: number; position: number }[]): Promise<void> {
     const missing = new Set(
@@ -114,10 +134,13 @@ export class DefinitionCache {
     for (const { definitionId } of tasks) {
       this.#touch(definitionId);
     }
-    if (missing.size === 0) {
-      return;
+    if (missing.size > 0) {
+      await this.#read([...missing]);
     }
-    const ids = [[...missing].map(String)];
+  }
+
+  async #read(missing: readonly number[]): Promise<void> {
+    const ids = [missing.map(String)];
     const definitions = await this.#db.query<{ id: string; name: string; hash: string }>(
       LOAD_DEFINITIONS,
       ids,
@@ -131,12 +154,13 @@ export class DefinitionCache {
         id: Number(row.id),
         name: row.name,
         hash: row.hash,
-        nodes: (stepsOf.get(row.id) ?? []).map(({ position, name, kind, spec, inputs }) => ({
+        nodes: (stepsOf.get(row.id) ?? []).map(({ position, name, kind, spec, inputs, within }) => ({
           position,
           name,
           kind,
           spec: JSON.parse(spec) as NodeSpec,
           inputs,
+          within: within ?? [],
         })),
         edges: edgesOf.get(row.id) ?? [],
       });

@@ -9,6 +9,7 @@ import type { ChildRuns } from "./children.ts";
 import type { FindCode } from "./code.ts";
 import { DefinitionCache } from "./definitions.ts";
 import { Exchange } from "./exchange.ts";
+import { growthMaker } from "./growth.ts";
 import { type PreparedTask, prepareTasks } from "./prepare-tasks.ts";
 import { Presence, type PresenceOptions } from "./presence.ts";
 import type { ClaimedTask, FinishedRun, FleetView, Reply, Report, StartRow } from "./protocol.ts";
@@ -63,6 +64,7 @@ export class Worker {
   readonly #exchange: Exchange;
   readonly #definitions: DefinitionCache;
   readonly #presence: Presence;
+  readonly #grow: ReturnType<typeof growthMaker>;
   readonly #unknown = new UnknownCode();
   readonly #running = new Set<Running>();
   #claiming = false;
@@ -80,6 +82,7 @@ export class Worker {
     this.#options = options;
     this.#definitions = new DefinitionCache(options.driver);
     this.#presence = new Presence(options, () => this.#lapsed());
+    this.#grow = growthMaker({ ...options, definitions: this.#definitions, wake: () => this.wake() });
     this.#exchange = new Exchange({
       ...options,
       worker: options.id,
@@ -336,6 +339,7 @@ export class Worker {
       send: this.#options.send,
       storeProgress: (progress) => this.#options.storeProgress({ ...task, worker: this.id }, progress),
       models: this.#options.models,
+      growth: () => this.#grow(task, abort.signal),
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
     });

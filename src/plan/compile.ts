@@ -23,6 +23,14 @@ export interface PlanPlace {
   readonly parent?: string;
   /** The nodes whose outputs the plan node is given, and lets through. */
   readonly inputs?: readonly { readonly name: string; readonly position: number }[];
+  /** Positions of the joins around the graph, outermost first. Default: the one that it leads into. */
+  readonly within?: readonly number[];
+  /** Tasks that the run has already, by id: what is in the graph of them is not made again. */
+  readonly known?: ReadonlyMap<string, number>;
+  /** The graph is a part of one that is still being planned: the name of the gate that its tasks wait for. */
+  readonly gate?: string;
+  /** Which plan it is, if not the first. */
+  readonly version?: number;
 }
 
 /** The nodes that stand for one task: where its dependencies lead, and what its dependents wait for. */
@@ -34,7 +42,8 @@ interface Ends {
 /**
  * Turns a graph into the nodes and edges that a run grows by. A task is one node. A compound task is a gate, if it
  * has dependencies (subtasks are given what lies behind it), and a join over its leaves; a task to be decomposed is
- * a plan node and a join. Linear in tasks plus dependencies.
+ * a plan node and a join. Linear in tasks plus dependencies. Of a graph
+ * that the run has in part, the rest is made, and the last tasks of all of it lead into the join.
  */
 export function compileGraph(graph: ValidTaskGraph, place: PlanPlace): Shape {
   const tree = toTree(graph.tasks);
@@ -50,13 +59,26 @@ class ShapeBuilder {
   readonly #ends: Ends[] = [];
   /** The gate of each compound task, if it has one. */
   readonly #gates = new Map<number, number>();
+  /** The joins around the subtasks of each compound task. */
+  readonly #within = new Map<number, readonly number[]>();
+  /** What the first tasks wait for. */
+  #anchor: number;
 
   constructor(tree: TaskTree, place: PlanPlace) {
     this.#tree = tree;
     this.#place = place;
+    this.#anchor = existing(place.position);
+    this.#within.set(-1, (place.within ?? [place.join]).map(existing));
   }
 
   build(): Shape {
+    const { gate, inputs = [] } = this.#place;
+    if (gate !== undefined) {
+      this.#anchor = this.#add({ name: gate, kind: "gate", spec: {}, within: this.#withinOf(-1) });
+      for (const { position } of inputs) {
+        this.#connect(existing(position), this.#anchor);
+      }
+    }
     for (const [index, task] of this.#tree.tasks.entries()) {
       this.#addNodes(index, task);
     }
@@ -64,33 +86,58 @@ class ShapeBuilder {
     for (const [index, task] of this.#tree.tasks.entries()) {
       this.#addEdges(index, task);
       if (!inner.has(index)) {
-        const join = task.parent < 0 ? existing(this.#place.join) : this.#endsOf(task.parent).exit;
-        this.#connect(this.#endsOf(index).exit, join);
+        this.#connectLeaf(index, task);
       }
     }
     this.#connectRoots();
     return this.#finish();
   }
 
+  /** What a part of a plan leads to is known when the plan is whole. */
+  #connectLeaf(index: number, { parent, spec }: TreeTask): void {
+    if (parent >= 0 && !this.#place.known?.has(spec.id)) {
+      this.#connect(this.#endsOf(index).exit, this.#endsOf(parent).exit);
+    } else if (parent < 0 && this.#place.gate === undefined) {
+      this.#connect(this.#endsOf(index).exit, existing(this.#place.join));
+    }
+  }
+
   #addNodes(index: number, task: TreeTask): void {
     const { spec } = task;
+    const known = this.#place.known?.get(spec.id);
+    if (known !== undefined) {
+      this.#ends[index] = { entry: -1, exit: existing(known) };
+      return;
+    }
+    const within = this.#withinOf(task.parent);
     const compound = (spec.subtasks?.length ?? 0) > 0;
     if (!compound && !spec.decompose) {
-      const node = this.#add(spec.id, spec.map ? "map" : "step", this.#specOf(task));
+      const kind = spec.map ? "map" : "step";
+      const node = this.#add({ name: spec.id, kind, spec: this.#specOf(task), within });
       this.#ends[index] = { entry: node, exit: node };
       return;
     }
-    const join = this.#add(spec.id, "join", this.#specOf(task));
+    const join = this.#add({ name: spec.id, kind: "join", spec: this.#specOf(task), within });
+    const inside = [...within, join];
+    this.#within.set(index, inside);
     if (compound) {
       // Without dependencies of its own or around it there is nothing to let through.
       const around = task.parent < 0 ? this.#place.parent !== undefined : this.#gates.has(task.parent);
       const gated = task.dependencies.length > 0 || around;
       if (gated) {
-        this.#gates.set(index, this.#add(`/gate/${spec.id}`, "gate", {}));
+        this.#gates.set(
+          index,
+          this.#add({ name: `/gate/${spec.id}`, kind: "gate", spec: {}, within: inside }),
+        );
       }
       this.#ends[index] = { entry: this.#gates.get(index) ?? -1, exit: join };
     } else {
-      const plan = this.#add(`${PLAN}/${spec.id}`, "plan", { ...this.#specOf(task), parent: spec.id });
+      const plan = this.#add({
+        name: `${PLAN}/${spec.id}`,
+        kind: "plan",
+        spec: { ...this.#specOf(task), parent: spec.id },
+        within: inside,
+      });
       this.#connect(plan, join);
       this.#ends[index] = { entry: plan, exit: join };
     }
@@ -110,16 +157,17 @@ class ShapeBuilder {
       ...(spec.map && { over: spec.map.over }),
       ...(spec.map?.concurrency !== undefined && { concurrency: spec.map.concurrency }),
       ...(spec.approval && { approval: true }),
+      ...(parent < 0 && this.#place.version !== undefined && { version: this.#place.version }),
     };
   }
 
   #addEdges(index: number, task: TreeTask): void {
     const { entry } = this.#endsOf(index);
     for (const { id, reason, optional } of task.dependencies) {
-      const source = this.#tree.byId.get(id);
-      // A dependency outside the graph is a finished one: the plan node lets it through.
+      // Other dependencies outside the graph are finished ones: the plan node lets them through.
+      const source = this.#exitOf(id);
       if (source !== undefined && entry >= 0) {
-        this.#connect(this.#endsOf(source).exit, entry, {
+        this.#connect(source, entry, {
           reason: reason ?? "data",
           optional: optional ?? false,
         });
@@ -130,8 +178,15 @@ class ShapeBuilder {
       this.#connect(gate, entry, { reason: "gate" });
     }
     if (task.parent < 0 && this.#place.parent !== undefined && entry >= 0) {
-      this.#connect(existing(this.#place.position), entry, { reason: "gate" });
+      this.#connect(this.#anchor, entry, { reason: "gate" });
     }
+  }
+
+  /** What those wait for that depend on a task of the graph or of the run. */
+  #exitOf(id: string): number | undefined {
+    const index = this.#tree.byId.get(id);
+    const known = this.#place.known?.get(id);
+    return index !== undefined ? this.#endsOf(index).exit : known === undefined ? undefined : existing(known);
   }
 
   /** A task is a leaf of what surrounds it unless something else in there waits for it. */
@@ -156,14 +211,18 @@ class ShapeBuilder {
     return at === ancestor;
   }
 
-  /** Nothing may be ready before the plan node is settled. */
+  /** Nothing may be ready before the plan node is settled, or the part of the plan is stored. */
   #connectRoots(): void {
-    const entered = new Set([...this.#edges.values()].map((edge) => edge.dst));
+    const entered = new Set([...this.#edges.values()].filter(({ src }) => src >= 0).map((edge) => edge.dst));
     for (let node = 0; node < this.#nodes.length; node++) {
-      if (!entered.has(node)) {
-        this.#connect(existing(this.#place.position), node, { reason: "gate" });
+      if (!entered.has(node) && node !== this.#anchor) {
+        this.#connect(this.#anchor, node, { reason: "gate" });
       }
     }
+  }
+
+  #withinOf(parent: number): readonly number[] {
+    return this.#within.get(parent) ?? [];
   }
 
   #endsOf(index: number): Ends {
@@ -172,16 +231,16 @@ class ShapeBuilder {
 
   /** Of a task of this graph, or of one that was finished before. */
   #positionOf(id: string): number {
-    const index = this.#tree.byId.get(id);
-    if (index !== undefined) {
-      return this.#endsOf(index).exit;
+    const exit = this.#exitOf(id);
+    if (exit !== undefined) {
+      return exit;
     }
     const input = this.#place.inputs?.find((candidate) => candidate.name === id);
     return existing(input?.position ?? 0);
   }
 
-  #add(name: string, kind: ShapeNode["kind"], spec: NodeSpec): number {
-    this.#nodes.push({ name, kind, spec });
+  #add(node: Omit<ShapeNode, "dependencies" | "rank">): number {
+    this.#nodes.push(node);
     return this.#nodes.length - 1;
   }
 
@@ -215,10 +274,11 @@ class ShapeBuilder {
 }
 
 /** What a planned run begins with: the plan node, and the end that waits for it. */
-export function planShape(policy: Pick<NodeSpec, "maxAttempts" | "timeoutMs">): Shape {
+export function planShape(policy: Pick<NodeSpec, "maxAttempts" | "timeoutMs">, maxReplans?: number): Shape {
   return {
+    maxReplans,
     nodes: [
-      { name: PLAN, kind: "plan", dependencies: 0, rank: 1, spec: { ...policy, depth: 0 } },
+      { name: PLAN, kind: "plan", dependencies: 0, rank: 1, spec: { ...policy, depth: 0 }, within: [1] },
       { name: "/end", kind: "end", dependencies: 1, rank: 0, spec: {} },
     ],
     edges: [{ src: 0, dst: 1, reason: "order", optional: false }],

@@ -27,7 +27,7 @@ export class PlanStream {
   constructor(options: PlanStreamOptions) {
     this.#o = options;
     this.#closed = options.ctx.stream === undefined;
-    for (const task of options.ctx.handedOn ?? []) {
+    for (const task of options.ctx.streamed ?? []) {
       this.#handedOn.set(task.id, task);
     }
   }

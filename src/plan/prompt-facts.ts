@@ -71,7 +71,7 @@ export function describePlan(goal: Goal, ctx: DecomposeContext, options: FactOpt
       outputs &&
       `Outputs that are there already; pass them on by \`\${id}\` like those of tasks:\n\n${tagged("outputs", outputs)}`,
     replan: failed && `${REPLAN}\n\n${tagged("failed_plan", failed)}`,
-    handedOn: describeHandedOn(ctx.handedOn ?? [], options.typed),
+    handedOn: describeHandedOn(ctx.streamed ?? [], options.typed),
     decompose: options.canDecompose ? LATE : "",
   };
 }

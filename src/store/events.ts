@@ -3,6 +3,7 @@ import { type ErrorRecord, fromErrorRecord } from "../core/error-record.ts";
 import type { GoalpostError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
 import type { BudgetWarning } from "../core/ledger.ts";
+import type { PlanDiff } from "../core/plan-history.ts";
 import { read } from "./repeat.ts";
 
 /** What can happen to a run and its tasks. */
@@ -18,7 +19,9 @@ export type RunEventType =
   | "task_failed"
   | "task_retry"
   | "task_skipped"
-  | "budget_warning";
+  | "budget_warning"
+  | "plan_created"
+  | "plan_replaced";
 
 /** One transition of a run or of one of its tasks. */
 export interface RunEvent {
@@ -44,9 +47,19 @@ export interface RunEvent {
   readonly delayMs: number | null;
   /** Of a budget_warning: which share of which budget is spent. */
   readonly budget: BudgetWarning | null;
+  /** Of plans that were made. */
+  readonly plan: PlanEvent | null;
 }
 
-type EventData = { readonly error?: ErrorRecord; readonly delayMs?: number } & Partial<BudgetWarning>;
+/** A plan that was made; for one that replaces another there is a second event, with the reason and the difference. */
+export interface PlanEvent {
+  readonly version: number;
+  /** The compound task that it is the plan of; null for the goal itself. */
+  readonly scope: string | null;
+  /** The task that had failed for good, and the code of its error. */
+  readonly reason: { readonly taskId: string; readonly code: string } | null;
+  readonly diff: PlanDiff | null;
+}
 
 type EventRow = {
   seq: string;
@@ -61,6 +74,12 @@ type EventRow = {
   data: string | null;
   output: string | null;
 };
+
+interface EventData extends Partial<BudgetWarning> {
+  readonly error?: ErrorRecord;
+  readonly delayMs?: number;
+  readonly plan?: Pick<PlanEvent, "version" | "scope"> & Partial<PlanEvent>;
+}
 
 const READ = `select e.seq::text, e.type, e.at, r.workflow, s.name, s.kind, s.step, e.item, e.attempt, e.data::text,
     case e.type when 'workflow_completed' then r.output::text when 'task_completed' then t.output::text end as output
@@ -96,6 +115,7 @@ function toEvent(runId: string, row: EventRow): RunEvent {
     error: data.error ? fromErrorRecord(data.error) : null,
     delayMs: data.delayMs ?? null,
     budget: row.type === "budget_warning" ? (data as BudgetWarning) : null,
+    plan: data.plan ? { reason: null, diff: null, ...data.plan } : null,
   };
 }
 

@@ -39,6 +39,8 @@ export interface TaskRecord extends TaskWaits {
   readonly error: ErrorRecord | null;
   /** Tries that failed or were lost, oldest first. */
   readonly history: readonly AttemptRecord[];
+  /** The version of the plan that took its place; null for what belongs to the plan. Its id ends in "@v" then. */
+  readonly replacedBy: number | null;
 }
 
 export interface AttemptRecord {
@@ -62,10 +64,12 @@ type TaskRow = {
   note: string | null;
   output: string | null;
   error: string | null;
+  within: number[] | null;
+  replaced: number | null;
 };
 
-const GET_TASKS = `select t.position, s.name, s.kind, s.spec::text, t.status, t.delivery, t.failures, t.started_at,
-    t.finished_at, case when $2::boolean then t.output::text end as output, t.error::text, p.fraction, p.note
+const GET_TASKS = `select t.position, s.name, s.within, s.replaced, s.kind, s.spec::text, t.status, t.delivery, t.failures,
+    t.started_at, t.finished_at, case when $2::boolean then t.output::text end as output, t.error::text, p.fraction, p.note
   from goalpost.tasks t join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
   left join goalpost.progress p on t.status = 'running'
     and p.run_id = t.run_id and p.position = t.position and p.item = t.item and p.delivery = t.delivery
@@ -103,6 +107,7 @@ export async function getTasks(
       dependsOn.set(dst, [...(dependsOn.get(dst) ?? []), name]);
     }
   }
+  const parentOf = findParents(tasks);
   return tasks
     .filter((task) => visible.has(task.position))
     .map((task) => {
@@ -110,8 +115,18 @@ export async function getTasks(
       return {
         ...toTask({ ...task, spec }, dependsOn.get(task.position) ?? [], history),
         ...waitsOf(task.name, spec),
+        parent: task.within ? parentOf(task) : (spec.parent ?? null),
       };
     });
+}
+
+/** What was in a compound task that was replaced, and stays, is in what was around that. */
+function findParents(tasks: readonly TaskRow[]): (task: TaskRow) => string | null {
+  const joins = new Map(tasks.filter(({ kind }) => kind === "join").map((task) => [task.position, task]));
+  return ({ within, replaced }) => {
+    const around = (within ?? []).flatMap((position) => joins.get(position) ?? []);
+    return around.findLast((join) => join.replaced === null || replaced !== null)?.name ?? null;
+  };
 }
 
 function isVisible(kind: NodeKind): boolean {
@@ -122,14 +137,13 @@ function toTask(
   { spec, ...row }: Omit<TaskRow, "spec"> & { readonly spec: NodeSpec },
   dependsOn: readonly string[],
   history: readonly HistoryRow[],
-): Omit<TaskRecord, keyof TaskWaits> {
+): Omit<TaskRecord, keyof TaskWaits | "parent"> {
   const holds = row.kind === "join";
   return {
     id: row.name,
-    step: holds ? null : (spec.step ?? row.name),
+    step: holds ? null : (spec.step ?? row.name.replace(/@.*/, "")),
     description: spec.description ?? "",
     status: row.status,
-    parent: spec.parent ?? null,
     depth: spec.depth ?? 1,
     dependsOn,
     attempts: holds || row.started_at === null ? 0 : row.failures + (row.status === "failed" ? 0 : 1),
@@ -146,6 +160,7 @@ function toTask(
         startedAt: entry.started_at,
         finishedAt: entry.finished_at,
       })),
+    replacedBy: row.replaced,
   };
 }
 
@@ -161,86 +176,9 @@ const GET_OUTPUTS = `select s.name, t.output::text from goalpost.tasks t
   join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
   where t.run_id = $1::uuid and t.item = -1 and t.status = 'completed' and s.kind in ('step', 'map', 'join')
   order by t.position`;
-const GET_PLAN = `select t.output::text from goalpost.tasks t
-  where t.run_id = $1::uuid and t.position = 0 and t.item = -1`;
 
 /** Outputs of the completed tasks by id. */
 export async function getOutputs(db: Queryable, runId: string): Promise<Record<string, Json>> {
   const rows = await read<{ name: string; output: string | null }>(db, GET_OUTPUTS, [runId]);
   return Object.fromEntries(rows.map((row) => [row.name, parse(row.output)]));
-}
-
-/** What the plan node of a planned run returned: its graph. Null if it has not been planned yet. */
-export async function getPlan(db: Queryable, runId: string): Promise<Json> {
-  const [row] = await read<{ output: string | null }>(db, GET_PLAN, [runId]);
-  return parse(row?.output ?? null);
-}
-
-// An item's share of its map counts before the map is through.
-const TASKS_OF_RUN = `select s.name, s.kind, s.spec, case when i.total > 0 and t.status = 'waiting' then 'running' else t.status end as status,
-    case when t.status in ('completed', 'failed', 'skipped') then 1 else coalesce(i.final::double precision / nullif(i.total, 0), 0) end as done
-  from goalpost.tasks t join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
-  left join lateral (
-    select count(*) as total, count(*) filter (where m.status in ('completed', 'failed', 'skipped')) as final
-    from goalpost.tasks m where m.run_id = t.run_id and m.position = t.position and m.item >= 0 and s.kind = 'map') i on true
-  where t.run_id = $1::uuid and t.item = -1`;
-const COUNT_TASKS = `select
-    count(*) filter (where kind in ('step', 'map'))::int as total,
-    count(*) filter (where kind in ('step', 'map') and status = 'completed')::int as completed,
-    count(*) filter (where kind in ('step', 'map') and status = 'running')::int as running,
-    count(*) filter (where kind in ('step', 'map') and status = 'failed')::int as failed,
-    count(*) filter (where kind in ('step', 'map') and status = 'skipped')::int as skipped,
-    count(*) filter (where kind in ('step', 'map') and status = 'cancelled')::int as cancelled,
-    coalesce(sum(done) filter (where kind in ('step', 'map')), 0)::double precision as done,
-    count(*) filter (where kind = 'plan') > 1 as "growsLate"
-  from (${TASKS_OF_RUN}) task`;
-
-/** How many of a run's tasks are in which state; map items are part of their map. */
-export interface TaskCounts {
-  readonly total: number;
-  readonly completed: number;
-  readonly running: number;
-  readonly failed: number;
-  readonly skipped: number;
-  readonly cancelled: number;
-  /** How many tasks' worth of work is done. */
-  readonly done: number;
-  /** Whether some task is, or was, decomposed when it was reached. */
-  readonly growsLate: boolean;
-}
-
-/** How many tasks of a run are in which state. */
-export async function countTasks(db: Queryable, runId: string): Promise<TaskCounts> {
-  const [row] = await read<TaskCounts & Record<string, unknown>>(db, COUNT_TASKS, [runId]);
-  return (
-    row ?? {
-      total: 0,
-      completed: 0,
-      running: 0,
-      failed: 0,
-      skipped: 0,
-      cancelled: 0,
-      done: 0,
-      growsLate: false,
-    }
-  );
-}
-
-const GET_SHARES = `select name, spec::text, done from (${TASKS_OF_RUN}) task where kind in ('step', 'map', 'join')`;
-
-/** A task, what it is part of, and how much of it is done, from 0 to 1. */
-export interface TaskShare {
-  readonly name: string;
-  readonly parent: string | null;
-  readonly done: number;
-}
-
-/** How far each task of a run is. */
-export async function getShares(db: Queryable, runId: string): Promise<TaskShare[]> {
-  const rows = await read<{ name: string; spec: string; done: number }>(db, GET_SHARES, [runId]);
-  return rows.map(({ name, spec, done }) => ({
-    name,
-    parent: (JSON.parse(spec) as NodeSpec).parent ?? null,
-    done,
-  }));
 }

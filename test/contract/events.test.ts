@@ -185,6 +185,7 @@ describeOnEachBackend("run events", (backend) => {
     await t.settle();
     expect(brief(await collect(goal.events()))).toEqual([
       "workflow_started",
+      "plan_created",
       "task_started a 1",
       "task_completed a 1",
       "task_completed whole",

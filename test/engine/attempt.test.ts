@@ -30,7 +30,7 @@ test("a try that was aborted before it began, while its definition was loaded, d
       extras: false,
       inputText: "null",
     },
-    node: { position: 0, name: "a", kind: "step", spec: {}, inputs: [] },
+    node: { position: 0, name: "a", kind: "step", spec: {}, inputs: [], within: [] },
     inputs: {},
     code: {
       policy: { maxAttempts: 1, timeoutMs: 1000, retry: DEFAULT_RETRY, approval: false },
@@ -44,6 +44,9 @@ test("a try that was aborted before it began, while its definition was loaded, d
     send: sendNothing,
     storeProgress: async () => undefined,
     models: noModels,
+    growth: () => {
+      throw new Error("it does not plan");
+    },
     clock: new FakeClock(),
     logger: silentLogger,
     maxOutputBytes: 1000,

@@ -163,7 +163,7 @@ test("the fallback does not plan once a task has begun", async () => {
 
 test("what an earlier try handed on is part of the plan", async () => {
   const { ctx, requests } = await scriptedContext([json([step("a"), step("b")])], {
-    handedOn: [{ id: "a", description: "as it was", step: "report" }],
+    streamed: [{ id: "a", description: "as it was", step: "report" }],
   });
   const graph = (await llmDecomposer()({ text: "g" }, ctx)) as TaskGraph;
   expect(graph.tasks[0]).toMatchObject({ id: "a", description: "as it was" });
