@@ -5,8 +5,12 @@ declare
   _new   goalpost.llm_calls;
   _count int := 0;
 begin
+  perform 1 from goalpost.llm_calls c where c.id = any(_ids) and c.ended_at is null order by c.id for update;
+  -- All of them, in their order: the calls come in another.
+  perform 1 from goalpost.budgets b where b.id = any(array(
+    select unnest(c.charges) from goalpost.llm_calls c where c.id = any(_ids) and c.ended_at is null)) order by b.id for update;
   for _call in
-    select c.* from goalpost.llm_calls c where c.id = any(_ids) and c.ended_at is null order by c.id for update
+    select c.* from goalpost.llm_calls c where c.id = any(_ids) and c.ended_at is null order by c.id
   loop
     update goalpost.llm_calls c set status = 'aborted', recovered = true, ended_at = goalpost.now(),
       charged_nano_usd = coalesce(c.reserved_nano_usd, 0)

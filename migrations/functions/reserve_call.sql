@@ -11,6 +11,7 @@
 -- counters. Nobody who holds a run or a task asks for a budget, but for forget_runs, which is repeated.
 create or replace function goalpost.reserve_call(_call json) returns json language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   _at       timestamptz := goalpost.now();

@@ -1,4 +1,4 @@
--- Gives a label, or a run, a budget, or changes it; what is spent stays. _budget: see start_extras. Returns its id.
+-- Gives a label a budget, or changes it; what is spent stays. _budget: see start_extras. Returns its id.
 create or replace function goalpost.set_budget(_scope text, _key text, _budget json) returns bigint language plpgsql as $$
 declare
   _id bigint;

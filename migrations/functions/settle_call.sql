@@ -3,6 +3,7 @@
 -- Returns the warnings that it led to: see charge_budgets.
 create or replace function goalpost.settle_call(_outcome json) returns json language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   _o        record;

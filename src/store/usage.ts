@@ -1,7 +1,7 @@
 import { fromNanoUsd } from "../core/budget.ts";
 import type { Queryable } from "../core/driver.ts";
 import { NO_USAGE, type Usage } from "../core/usage.ts";
-import { read } from "./repeat.ts";
+import { read, repeatOnConflict } from "./repeat.ts";
 
 /** Sums as the database writes them, which JavaScript's numbers might not hold. */
 type Sums = {
@@ -70,7 +70,8 @@ const OF_RUN = `select provider, model, input_tokens::text, cache_read_tokens::t
 
 /** What a run and all below it used. */
 export async function usageOfRun(db: Queryable, runId: string): Promise<RunUsage> {
-  const rows = await read<ModelSums>(db, OF_RUN, [runId]);
+  // It may settle what nobody else will.
+  const rows = await repeatOnConflict(() => read<ModelSums>(db, OF_RUN, [runId]));
   const [first, ...others] = rows;
   const total = first ? toUsage(others.reduce<Sums>(add, first)) : NO_USAGE;
   const models = rows.map((row) => ({ provider: row.provider, model: row.model, ...toUsage(row) }));

@@ -1,14 +1,19 @@
+import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { Budgets } from "../../src/budgets.ts";
+import { encodeBudget } from "../../src/core/budget.ts";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
 import type { ChildRuns } from "../../src/engine/children.ts";
 import type { FindCode, TaskCall } from "../../src/engine/code.ts";
 import type { FinishedRun } from "../../src/engine/protocol.ts";
 import { Worker } from "../../src/engine/worker.ts";
 import { type AnyWorkflow, GoalpostError, silentLogger, workflow } from "../../src/index.ts";
+import { createLedger } from "../../src/store/ledger.ts";
 import { pauseRun, resumeRun } from "../../src/store/run-actions.ts";
 import { timedDriver } from "../../src/store/timed-driver.ts";
 import { FakeClock } from "../../src/testing/index.ts";
+import { call, outcome, scopeOf } from "../ledger-calls.ts";
 import { noChildren, sendNothing } from "../no-children.ts";
 import { describeOnEachBackend } from "./backends.ts";
 import { SqlWorker } from "./sql-worker.ts";
@@ -100,6 +105,35 @@ describeOnEachBackend("a task that its own code puts back", (backend) => {
     await resumeRun(driver, runId);
     expect(await worker.tick()).toBe(1);
     expect(ended).toMatchObject([{ status: "completed" }]);
+  });
+
+  test("comes back when the budget is raised that paused its run, and not before", async () => {
+    const made: string[] = [];
+    const { worker, runId, driver, ended, clock } = await openWorker(async (current) => {
+      for (const key of ["first", "second"]) {
+        await current.once(key, async () => {
+          const planned = call({ scope: scopeOf(runId) });
+          if ((await ledger.reserve(planned)).outcome === "exceeded") {
+            current.release(0, "a budget paused the run");
+          }
+          made.push(key);
+          await ledger.settle(outcome(planned.callId));
+        });
+      }
+      return "done";
+    });
+    const ledger = createLedger({ driver, logger: silentLogger, worker: randomUUID() });
+    await driver.query("select goalpost.set_budget('tree', $1, $2::json)", [
+      runId,
+      JSON.stringify(encodeBudget({ calls: 1, onExceed: "pause" })),
+    ]);
+    await worker.tick();
+    clock.advance(10_000);
+    expect(await worker.tick()).toBe(0);
+    await new Budgets(driver, () => worker.wake()).raise(runId, { calls: 2 });
+    expect(await worker.tick()).toBe(1);
+    expect(made).toEqual(["first", "second"]);
+    expect(ended).toMatchObject([{ status: "completed", billed: true }]);
   });
 
   test("comes back after its time if its run is paused and goes on meanwhile", async () => {

@@ -167,11 +167,11 @@ describeOnEachBackend("listing runs", (backend) => {
     await t.settle();
     await t.gp.start(w, false);
     const rows = await backend.query(
-      `select workflow, instance_id, status, error_code, cost_cents, duration_ms::int, labels, idempotency_key,
+      `select workflow, instance_id, status, error_code, cost_cents::int, duration_ms::int, labels, idempotency_key,
         completed_at - inserted_at = make_interval(secs => duration_ms / 1000.0) as adds_up
        from goalpost.job_results where workflow = 'reported' order by inserted_at`,
     );
-    const common = { workflow: "reported", instance_id: "the reporter", cost_cents: null, adds_up: true };
+    const common = { workflow: "reported", instance_id: "the reporter", cost_cents: 0, adds_up: true };
     expect(rows).toEqual([
       {
         ...common,

@@ -159,10 +159,9 @@ describe("a price book", () => {
           ["anthropic", "anthropic", "claude-opus-5-5"],
           ["gemini", "google", "gemini-2.5-pro"],
         ),
-        fc.nat(400_000),
-        fc.nat(100_000),
+        fc.tuple(fc.nat(400_000), fc.nat(100_000)),
         fc.tuple(fc.float({ min: 0, max: 1, noNaN: true }), fc.float({ min: 0, max: 1, noNaN: true })),
-        ([provider = "", theirs = "", model = ""], inputTokens, outputTokens, [read, write]) => {
+        ([provider = "", theirs = "", model = ""], [inputTokens, outputTokens], [read, write]) => {
           const cacheReadTokens = Math.floor(inputTokens * read);
           const cacheWriteTokens = Math.floor((inputTokens - cacheReadTokens) * write);
           const ours = book.price(
