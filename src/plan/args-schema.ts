@@ -60,6 +60,12 @@ function toValue(z: ZodModule, schema: JsonSchema, depth: number): Zod.ZodType {
   if (Array.isArray(values)) {
     return toFixed(z, values);
   }
+  if (Array.isArray(schema.type)) {
+    return union(
+      z,
+      schema.type.map((type) => toValue(z, { ...schema, type }, depth + 1)),
+    );
+  }
   switch (schema.type) {
     case "string":
       return z.string();

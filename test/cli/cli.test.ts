@@ -5,7 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
-import { silentLogger } from "../../src/index.ts";
+import { type Decomposer, Goalpost, llmDecomposer, silentLogger } from "../../src/index.ts";
 import { createLedger } from "../../src/store/ledger.ts";
 import { openDriver } from "../../src/store/open-driver.ts";
 import { createDatabase } from "../contract/backends.ts";
@@ -301,6 +301,47 @@ describe("goalpost costs", () => {
     const { code, err } = await goalpost(["costs", option, value], env);
     expect(code).toBe(2);
     expect(err).toContain(value);
+  });
+});
+
+describe("goalpost show and plans", () => {
+  test("prints a plan that waits for approval, then who approved of it and where it comes from", async () => {
+    const env = { GOALPOST_DATABASE_URL: await createDatabase() };
+    const gp = await Goalpost.open({ database: env.GOALPOST_DATABASE_URL, logger: silentLogger });
+    const tasks = [
+      { id: "a", description: "the \u001b[31mfirst" },
+      { id: "b", description: "the second", dependsOn: ["a"] },
+    ];
+    const handle = await gp.startGoal(
+      "two things",
+      () => ({ tasks, origin: { by: "llm", model: "some-model", promptSha256: "c0ffee" } }),
+      { a: () => 1, b: () => 2 },
+      { approvePlan: true },
+    );
+    await vi.waitFor(async () => expect((await gp.runs.get(handle.runId)).planApproval).not.toBeNull());
+    const waiting = await goalpost(["show", handle.runId], env);
+    expect(waiting.out).toMatch(/The plan waits for approval since .*"plan"/);
+    expect(waiting.out).toContain("├─ a · the \ufffd[31mfirst\n└─ b ← a · the second");
+    await gp.runs.approve(handle.runId, "plan", { by: "Ann", note: "fine" });
+    await handle.result();
+    await gp.close();
+    const { out } = await goalpost(["show", handle.runId], env);
+    expect(out).toContain("planned by llm, model some-model, prompt c0ffee");
+    expect(out).toContain("plan approved by Ann: fine");
+  });
+
+  test("prints the last plan of a model that made none that can be used", async () => {
+    const env = { GOALPOST_DATABASE_URL: await createDatabase() };
+    const gp = await Goalpost.open({ database: env.GOALPOST_DATABASE_URL, logger: silentLogger });
+    const plan = llmDecomposer({ maxRepairs: 0 });
+    const said = { response: "no JSON today", finishReason: "stop", messages: [] };
+    const decomposer: Decomposer = (goal, ctx) => plan(goal, { ...ctx, llm: async () => said as never });
+    const handle = await gp.startGoal("a thing", decomposer, {});
+    await handle.result().catch(() => undefined);
+    await gp.close();
+    const { out } = await goalpost(["show", handle.runId], env);
+    expect(out).toMatch(/failed: DECOMPOSER_FAILED: the model made no usable plan/);
+    expect(out).toContain("The last plan of the model:\nno JSON today");
   });
 });
 
