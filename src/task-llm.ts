@@ -57,22 +57,19 @@ function ordinalKey(asked: Map<string, number>, key: string): string {
   return `${key}/${ordinal}`;
 }
 
-function ask<T>(call: TaskCall, prepared: PreparedRequest<T>, memoKey: string): Promise<LlmResult<T>> {
+async function ask<T>(call: TaskCall, prepared: PreparedRequest<T>, memoKey: string): Promise<LlmResult<T>> {
   const { run, position, item } = placeOf(call);
-  const task = taskOf(call, memoKey);
-  return call.untimed(async () => {
-    const ctx: LlmCallContext = {
-      requestId: uuidOf(`${position}/${item ?? ""}${memoKey}`, run),
-      scope: scopeOf(call),
-      signal: call.signal,
-      deadlineAt: call.deadlineAt,
-      resumed: call.resumed || call.attempt > 1,
-      task,
-    };
-    const result = await prepared.ask(ctx);
-    await call.once(memoKey, () => toStored(result));
-    return result;
-  });
+  const ctx: LlmCallContext = {
+    requestId: uuidOf(`${position}/${item ?? ""}${memoKey}`, run),
+    scope: scopeOf(call),
+    signal: call.signal,
+    deadlineAt: call.deadlineAt,
+    resumed: call.resumed || call.attempt > 1,
+    task: taskOf(call, memoKey),
+  };
+  const result = await prepared.ask(ctx);
+  await call.once(memoKey, () => toStored(result));
+  return result;
 }
 
 /** What the schema made of an answer is made anew: JSON may not hold it. */
@@ -107,7 +104,8 @@ function taskOf(call: TaskCall, memoKey: string): LlmTask {
     remember: async (key, value) => {
       await call.once(keyOf(key), () => value);
     },
-    keepBusy: (work) => call.waits.keepBusy(work),
+    // The waiting for an approval has no time of its own: within ctx.once it would never end.
+    keepBusy: (work) => call.untimed(() => call.waits.keepBusy(work)),
     approve: (question) => call.waits.toolApproval(question),
     release:
       release &&

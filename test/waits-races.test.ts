@@ -95,6 +95,7 @@ class Scene {
 const SIGNAL = "select goalpost.signal_run($1, 's', $2::json, null)";
 const DECIDE = "select goalpost.decide_approval($1, 't0', null, $2, $3, null, null, null) as found";
 const FOR_SIGNAL = ["/1", "signal", "s", null, null, true];
+const FOR_CALL = ["/call/one", "approval", "deploy", null, null, true, '{"to":"prod"}'];
 const FOR_APPROVAL = ["/approval", "approval", null, null, null, true];
 
 describe("a signal and the task that waits for it", () => {
@@ -163,8 +164,21 @@ describe("two decisions on one task", () => {
       (statement) => statement(DECIDE, [runId, "approved", "Ann"]),
       () => scene.pool.query(DECIDE, [runId, "rejected", "Bob"]),
     );
-    expect(second.rows[0].found).toEqual([false, "ready", "approved", "Ann", expect.any(String)]);
+    expect(second.rows[0].found).toEqual([false, "ready", "approved", "Ann", expect.any(String), null]);
     expect(await scene.statuses(runId)).toEqual(["ready"]);
+  });
+
+  test("of one call of a tool the second waits for the first, and the args stay those that were asked", async () => {
+    const scene = await Scene.open();
+    const { runId, tasks } = await scene.begin(1);
+    await scene.park(tasks, FOR_CALL);
+    const second = await scene.holding(
+      (statement) => statement(DECIDE, [runId, "approved", "Ann"]),
+      () => scene.pool.query(DECIDE, [runId, "rejected", "Bob"]),
+    );
+    expect(second.rows[0].found).toEqual([false, "ready", "approved", "Ann", expect.any(String), null]);
+    expect(await scene.statuses(runId)).toEqual(["ready"]);
+    expect(await scene.answers(runId)).toEqual([{ to: "prod" }]);
   });
 
   test("a decision that comes while the run is being cancelled decides nothing", async () => {
@@ -175,7 +189,7 @@ describe("two decisions on one task", () => {
       (statement) => statement("select goalpost.stop_run($1, 'cancelled', '{}')", [runId]),
       () => scene.pool.query(DECIDE, [runId, "approved", "Ann"]),
     );
-    expect(late.rows[0].found).toEqual([false, "cancelled", "waiting", null, null]);
+    expect(late.rows[0].found).toEqual([false, "cancelled", "waiting", null, null, null]);
   });
 });
 

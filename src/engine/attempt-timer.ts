@@ -16,9 +16,9 @@ export class AttemptTimer {
     this.#run();
   }
 
-  /** When the time is up; null while it stands still. */
-  get endsAt(): number | null {
-    return this.#holders > 0 ? null : this.#startedAt + this.#leftMs;
+  /** When the time is up, if it does not stand still meanwhile. */
+  get endsAt(): number {
+    return this.#startedAt + this.#leftMs;
   }
 
   /** Does work whose time does not count. */

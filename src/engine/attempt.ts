@@ -187,7 +187,7 @@ function makeCall(options: AttemptOptions, own: Try & { readonly approved: Json 
     models: options.models,
     resumed: task.delivery > 1,
     get deadlineAt() {
-      return timer.endsAt;
+      return options.code.policy.timeoutGiven ? timer.endsAt : null;
     },
     untimed: (work) => (options.code.policy.timeoutGiven ? work() : timer.hold(work)),
     growth: options.growth,

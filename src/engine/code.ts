@@ -41,7 +41,7 @@ export interface TaskCall {
   readonly models: ModelCalls;
   /** Whether the task was handed out before. */
   readonly resumed: boolean;
-  /** Milliseconds since the epoch when the time of this try is up; null while it stands still. */
+  /** Milliseconds since the epoch when the time of this try is up; null if nobody chose a time for the task. */
   readonly deadlineAt: number | null;
   /** Does work whose time does not count, unless somebody gave the task a time of its own. */
   untimed<T>(work: () => Promise<T>): Promise<T>;

@@ -76,6 +76,12 @@ async function toJsonSchema(
 /** A schema from a JSON Schema document. @throws INVALID_INPUT */
 export async function fromJsonSchema(json: unknown, what: string): Promise<unknown> {
   const { z } = await import("zod");
+  if (typeof z.fromJSONSchema !== "function") {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `${what}: this version of zod reads no JSON Schema; install 4.2 or later`,
+    );
+  }
   try {
     return z.fromJSONSchema(json as Parameters<typeof z.fromJSONSchema>[0]);
   } catch (error) {

@@ -136,20 +136,6 @@ describeOnEachBackend("ctx.llm", (backend) => {
     expect(models.calls).toBe(3);
   });
 
-  test("the time in ctx.llm does not count as a step's that has no timeout of its own", async () => {
-    const answer = defer<string>();
-    const t = await backend.client(llm(new ScriptedModels([() => answer.promise])));
-    const w = workflow("patient").step("ask", async (_, ctx) => (await ctx.llm({ messages })).response);
-    const handle = await t.gp.start(w, null);
-    const ticking = t.tick();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    t.clock.advance(100_000);
-    answer.resolve("late");
-    await ticking;
-    await t.settle();
-    expect((await handle.result()).output).toEqual({ ask: "late" });
-  });
-
   test("a step with a timeout of its own has that, and its call as well", async () => {
     const asked = defer();
     const models = new ScriptedModels([

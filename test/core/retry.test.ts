@@ -58,11 +58,16 @@ describe("policies", () => {
     expect(resolvePolicy({ maxAttempts: 1 }, undefined, { maxAttempts: 5, timeoutMs: 10 })).toEqual({
       maxAttempts: 1,
       timeoutMs: 10,
+      timeoutGiven: true,
       retry: DEFAULT_RETRY,
       approval: false,
     });
     expect(resolvePolicy({ retry: { factor: 3 } }).retry).toEqual({ ...DEFAULT_RETRY, factor: 3 });
-    expect(resolvePolicy()).toMatchObject({ maxAttempts: 3, timeoutMs: 30_000 });
+    expect(resolvePolicy()).toMatchObject({
+      maxAttempts: 3,
+      timeoutMs: 30_000,
+      timeoutGiven: false,
+    });
   });
 
   test.each([
