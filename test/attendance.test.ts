@@ -221,6 +221,8 @@ describe("a client that is cut off", () => {
     await expect
       .poll(() => one.query("select 1 from goalpost.instances where beat > 2"), { timeout: 10_000 })
       .toHaveLength(1);
+    // So is the listening connection made again; what was observed until then does not count.
+    await expect.poll(() => one.query(`select 1 ${LOCKS}`), { timeout: 10_000 }).toHaveLength(1);
     await one.pass(4000);
     expect(await one.gp.instances.list({ status: "lost" })).toEqual([]);
     await one.pass(5000);

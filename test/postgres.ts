@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
+import { silentLogger } from "../src/core/logger.ts";
 import { migrate } from "../src/store/migrate.ts";
+import { createPgDriver } from "../src/store/pg-driver.ts";
 import { createPgliteDriver } from "../src/store/pglite-driver.ts";
 import { startServer } from "./server.ts";
 
@@ -14,6 +16,8 @@ declare module "vitest" {
     databaseUrl: string;
     /** What the names of databases made by the tests begin with. */
     databasePrefix: string;
+    /** The name of a migrated PostgreSQL database to copy. */
+    postgresTemplate: string;
     /** A migrated PGlite database, as a folder and as a tar file: made once, because that takes some seconds. */
     pgliteTemplate: { readonly directory: string; readonly tar: string };
   }
@@ -23,12 +27,17 @@ declare module "vitest" {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), "goalpost-test-"));
   chmodSync(folder, 0o755);
-  project.provide("pgliteTemplate", await makePgliteTemplate(folder));
   const given = process.env.GOALPOST_TEST_DATABASE_URL;
-  const server = given ? undefined : await startServer(folder, ["fsync=off"]);
+  const [pglite, server] = await Promise.all([
+    makePgliteTemplate(folder),
+    given ? undefined : startServer(folder, ["fsync=off"]),
+  ]);
+  const url = given ?? server?.url ?? "";
   const prefix = `goalpost_test_${process.pid}_`;
-  project.provide("databaseUrl", given ?? server?.url ?? "");
+  project.provide("pgliteTemplate", pglite);
+  project.provide("databaseUrl", url);
   project.provide("databasePrefix", prefix);
+  project.provide("postgresTemplate", await makePostgresTemplate(url, `${prefix}template`));
   return async () => {
     await (given ? dropDatabases(given, prefix) : server?.stop());
     rmSync(folder, { recursive: true, force: true });
@@ -58,4 +67,18 @@ async function makePgliteTemplate(folder: string): Promise<{ directory: string; 
   writeFileSync(tar, Buffer.from(await dump.arrayBuffer()));
   await db.close();
   return { directory, tar };
+}
+
+/** Nobody may be connected to a database that is copied: its pool is closed at once. */
+async function makePostgresTemplate(serverUrl: string, name: string): Promise<string> {
+  const admin = new pg.Client({ connectionString: serverUrl });
+  await admin.connect();
+  await admin.query(`create database ${name}`);
+  await admin.end();
+  const url = new URL(serverUrl);
+  url.pathname = name;
+  const pool = new pg.Pool({ connectionString: url.href });
+  await migrate(createPgDriver(pool, { logger: silentLogger, ownsPool: false }));
+  await pool.end();
+  return name;
 }

@@ -6,6 +6,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/postgres.ts"],
     pool: "forks",
+    // To load everything anew for each file takes longer than most files run.
+    isolate: false,
     // Half of the time is spent waiting for the database.
     maxWorkers: 3,
     testTimeout: 20_000,

@@ -1,13 +1,13 @@
-import { cpSync, readFileSync } from "node:fs";
-import { PGlite } from "@electric-sql/pglite";
+import { cpSync } from "node:fs";
 import pg from "pg";
 import { afterAll, beforeAll, describe, inject, onTestFinished } from "vitest";
 import type { Driver, Row } from "../../src/core/driver.ts";
 import { type Database, Goalpost, type OpenOptions, silentLogger } from "../../src/index.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { createPgDriver } from "../../src/store/pg-driver.ts";
-import { createPgliteDriver, type PGliteLike } from "../../src/store/pglite-driver.ts";
+import { createPgliteDriver } from "../../src/store/pglite-driver.ts";
 import { openTestGoalpost, type TestGoalpost, type TestGoalpostOptions } from "../../src/testing/index.ts";
+import { borrowPglite } from "./shared-pglite.ts";
 
 interface OpenedBackend {
   readonly database: Database;
@@ -15,7 +15,7 @@ interface OpenedBackend {
   readonly close: () => Promise<void>;
 }
 
-/** One database that the tests of a file share. Each test has clients of its own: their runs do not meet. */
+/** One database that the tests of a `describe` share, empty at its start. Each test has clients of its own: their runs do not meet. */
 export class Backend {
   readonly name: string;
   readonly #open: () => Promise<OpenedBackend>;
@@ -79,13 +79,13 @@ export class Backend {
 }
 
 async function openPglite(): Promise<OpenedBackend> {
-  const template = new Blob([readFileSync(inject("pgliteTemplate").tar)]);
-  const db = (await PGlite.create({ loadDataDir: template })) as unknown as PGliteLike;
-  return { database: db, driver: createPgliteDriver(db, async () => undefined), close: () => db.close() };
+  const { db, giveBack } = await borrowPglite();
+  return { database: db, driver: createPgliteDriver(db, async () => undefined), close: giveBack };
 }
 
 async function openPostgres(): Promise<OpenedBackend> {
-  const pool = new pg.Pool({ connectionString: await createDatabase(), max: 20 });
+  const connectionString = await createDatabase({ template: inject("postgresTemplate") });
+  const pool = new pg.Pool({ connectionString, max: 20 });
   return {
     database: pool,
     driver: createPgDriver(pool, { logger: silentLogger, ownsPool: false }),
@@ -98,12 +98,12 @@ export function makeDirectory(directory: string): void {
   cpSync(inject("pgliteTemplate").directory, directory, { recursive: true });
 }
 
-/** Makes an empty PostgreSQL database and returns its address. */
-export async function createDatabase(): Promise<string> {
+/** Makes a PostgreSQL database, empty or like the template, and returns its address. */
+export async function createDatabase({ template = "template1" } = {}): Promise<string> {
   const name = `${inject("databasePrefix")}${Math.random().toString(36).slice(2)}`;
   const admin = new pg.Client({ connectionString: inject("databaseUrl") });
   await admin.connect();
-  await admin.query(`create database ${name}`);
+  await admin.query(`create database ${name} template ${template}`);
   await admin.end();
   const url = new URL(inject("databaseUrl"));
   url.pathname = name;

@@ -503,6 +503,8 @@ interface Tap {
   broken: boolean;
   /** LISTEN succeeds and nothing is ever heard, as behind a transaction pooler, while this is set. */
   deaf: boolean;
+  /** Whether anybody ever listened on one of its connections. */
+  listens: boolean;
   /** No connection can be had for listening while this is set. */
   full: boolean;
 }
@@ -531,6 +533,7 @@ async function tapped(max = 5): Promise<Tap> {
     probe: undefined,
     broken: false,
     deaf: false,
+    listens: false,
     full: false,
     pool: {
       options: { max },
@@ -553,8 +556,10 @@ async function tapped(max = 5): Promise<Tap> {
         return {
           query: (text: string, values?: unknown[]) => client.query(text, values),
           release: (destroy?: boolean) => client.release(destroy),
-          on: (event: "notification", listener: (message: pg.Notification) => void) =>
-            client.on(event, event === "notification" ? hearing(listener) : listener),
+          on: (event: "notification", listener: (message: pg.Notification) => void) => {
+            tap.listens ||= event === "notification";
+            return client.on(event, event === "notification" ? hearing(listener) : listener);
+          },
         };
       },
       end: () => pool.end(),
@@ -575,8 +580,14 @@ async function openOn(tap: Tap): Promise<{ gp: Goalpost; clock: FakeClock }> {
   return { gp, clock };
 }
 
-/** The clock of the test runs faster than notifications do: a probe that was sent is given time to come back. */
+/**
+ * The clock of the test runs faster than notifications do: a probe that was sent is given time to come back, unless
+ * there is nobody who could hear it.
+ */
 async function probed(tap: Tap): Promise<void> {
+  if (tap.deaf || !tap.listens) {
+    return;
+  }
   await vi.waitFor(() => expect(tap.probe).toBeUndefined()).catch(() => undefined);
 }
 

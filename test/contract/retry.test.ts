@@ -309,14 +309,12 @@ describeOnEachBackend("retrying", (backend) => {
   test.each([UNKNOWN, "no-uuid", ""])("an unknown run is RUN_NOT_FOUND: %j", async (id) => {
     const t = await backend.client();
     const { runs } = t.gp;
-    for (const call of [
-      runs.retry(id),
-      runs.retry(id, { resetAll: true }),
-      runs.pause(id),
-      runs.resume(id),
-    ]) {
-      expect(await rejection(call)).toMatchObject({ code: "RUN_NOT_FOUND" });
-    }
+    const errors = await Promise.all(
+      [runs.retry(id), runs.retry(id, { resetAll: true }), runs.pause(id), runs.resume(id)].map((call) =>
+        rejection(call),
+      ),
+    );
+    expect(errors.map((error) => error.code)).toEqual(Array(4).fill("RUN_NOT_FOUND"));
   });
 
   test("a run that goes on, is paused or completed cannot be retried, and stays as it is", async () => {
