@@ -46,10 +46,11 @@ import {
   type RunResult,
   toRunResult,
 } from "./run-result.ts";
-import { RunStarter, type StartedRun } from "./run-starter.ts";
+import { RunStarter } from "./run-starter.ts";
 import { RunWaits } from "./run-waits.ts";
 import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
+import { startAndWait } from "./start-and-wait.ts";
 import { migrate } from "./store/migrate.ts";
 import { openDriver } from "./store/open-driver.ts";
 import { retryRun } from "./store/run-actions.ts";
@@ -223,30 +224,13 @@ export class Goalpost implements AsyncDisposable {
     input: NoInfer<I>,
     options: StartOptions = {},
   ): Promise<RunResult<O>> {
-    options.signal?.throwIfAborted();
-    const runId = newId();
-    const stopWaiting = new AbortController();
-    const ended = this.#watch.wait(runId, { signal: stopWaiting.signal });
-    // The start may fail first; then nobody looks at the waiting.
-    ended.catch(() => undefined);
-    let started: StartedRun;
-    try {
-      started = await this.#workflows.start(workflow, input, { ...options, runId });
-      this.#watch.stored(started.runId);
-    } catch (error) {
-      stopWaiting.abort();
-      throw error;
-    }
-    const stopListening = cancelOnAbort(this.runs, started.runId, options.signal);
-    try {
-      if (!started.attached) {
-        return toRunResult<O>(this.#parts.driver, await ended);
-      }
-      stopWaiting.abort();
-      return toRunResult<O>(this.#parts.driver, await this.#watch.waitFor(started.runId));
-    } finally {
-      stopListening();
-    }
+    const parts = {
+      driver: this.#parts.driver,
+      watch: this.#watch,
+      runs: this.runs,
+      workflows: this.#workflows,
+    };
+    return startAndWait(parts, { workflow, input }, options);
   }
 
   /** Starts a run of a workflow; returns once it is stored. @throws INVALID_INPUT, INVALID_STATE */

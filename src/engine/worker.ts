@@ -10,16 +10,15 @@ import type { FindCode } from "./code.ts";
 import { DefinitionCache } from "./definitions.ts";
 import { Exchange } from "./exchange.ts";
 import { growthMaker } from "./growth.ts";
+import { loadDefinitions } from "./load-definitions.ts";
 import { type PreparedTask, prepareTasks } from "./prepare-tasks.ts";
 import { Presence, type PresenceOptions } from "./presence.ts";
 import type { ClaimedTask, FinishedRun, FleetView, Reply, Report, StartRow } from "./protocol.ts";
 import { toRefusal } from "./refusal.ts";
-import { isTransient } from "./transient.ts";
 import { UnknownCode } from "./unknown-code.ts";
 
 /** How often an idle worker looks, and says that it lives. */
 export const POLL_MS = 500;
-const LOAD_AGAIN_MS = { first: 20, most: 2000 };
 
 /** Halves smaller than this are not worth a call of their own. */
 const PIPELINE_FROM = 16;
@@ -258,7 +257,7 @@ export class Worker {
 
   /** Definitions that are not in memory are loaded first; the tasks keep their slots meanwhile. */
   #loadAndBegin(reply: Reply, seq: number): void {
-    const loaded = this.#loadDefinitions(reply.tasks).then(
+    const loaded = loadDefinitions(this.#definitions, reply.tasks, () => this.#stopping).then(
       () => prepareTasks(reply, this.#definitions),
       (error: unknown): ReadonlyMap<ClaimedTask, PreparedTask> => {
         this.#options.logger.error(
@@ -272,20 +271,6 @@ export class Worker {
       const abort = new AbortController();
       const work = loaded.then((prepared) => this.#carryOut(prepared.get(task), { task, abort, seq }));
       this.#track({ runId: task.runId, abort, work });
-    }
-  }
-
-  /** Asks again while the database does not answer: to put the tasks back would take as long. */
-  async #loadDefinitions(tasks: readonly ClaimedTask[]): Promise<void> {
-    for (let delayMs = LOAD_AGAIN_MS.first; ; delayMs *= 2) {
-      try {
-        return await this.#definitions.load(tasks);
-      } catch (error) {
-        if (this.#stopping || !isTransient(error) || delayMs > LOAD_AGAIN_MS.most) {
-          throw error;
-        }
-        await new Promise((resolve) => setTimeout(resolve, delayMs));
-      }
     }
   }
 

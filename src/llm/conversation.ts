@@ -236,7 +236,7 @@ export class Conversation {
       model,
       servedModel,
       tokensUsed: usage.inputTokens + usage.outputTokens,
-      costCents: usage.costUsd === null ? null : usage.costUsd * 100,
+      costCents: usage.costUsd === null ? null : Math.round(usage.costUsd * 1e9) / 1e7,
       usage,
       messages: this.#added,
       timestamp: new Date(this.#parts.clock.now()).toISOString(),

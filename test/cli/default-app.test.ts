@@ -152,7 +152,7 @@ describe("the step llm", () => {
       input: { run: { goal: "g" }, ...input },
       llm: async (request) => {
         requests.push(request);
-        return { response: "answer" };
+        return { response: "answer" } as never;
       },
     };
     expect(await askModel({ model: "m", provider: "p" }, args, ctx)).toBe("answer");

@@ -14,7 +14,7 @@ import { pauseRun, resumeRun } from "../../src/store/run-actions.ts";
 import { timedDriver } from "../../src/store/timed-driver.ts";
 import { FakeClock } from "../../src/testing/index.ts";
 import { call, outcome, scopeOf } from "../ledger-calls.ts";
-import { noChildren, sendNothing } from "../no-children.ts";
+import { noChildren, noModels, sendNothing } from "../no-children.ts";
 import { describeOnEachBackend } from "./backends.ts";
 import { SqlWorker } from "./sql-worker.ts";
 
@@ -44,6 +44,8 @@ describeOnEachBackend("a task that its own code puts back", (backend) => {
       maxOutputBytes: 1000,
       children: noChildren as ChildRuns,
       send: sendNothing,
+      storeProgress: async () => undefined,
+      models: noModels,
       onFinished: (run) => ended.push(run),
     });
     const runId = await sql.start(of ?? workflow("released").step("a", () => 0));
