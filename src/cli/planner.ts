@@ -1,4 +1,4 @@
-import type { Decomposer } from "../index.ts";
+import { type Decomposer, llmDecomposer } from "../index.ts";
 import type { ModelChoice } from "./steps-llm.ts";
 
 /** Variables that hold the keys of model providers, in the order of preference. */
@@ -10,6 +10,7 @@ export const KEY_VARIABLES = [
 ] as const;
 
 /** What plans goals that no recipe fits: a model, if the environment holds a key; else nothing does. */
-export function choosePlanner(_choice: ModelChoice): Decomposer | undefined {
-  return undefined;
+export function choosePlanner({ model, provider }: ModelChoice): Decomposer | undefined {
+  const hasKey = KEY_VARIABLES.some((name) => Boolean(process.env[name]));
+  return hasKey ? llmDecomposer({ model, provider }) : undefined;
 }

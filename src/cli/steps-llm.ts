@@ -57,7 +57,7 @@ export function llmStep(choice: ModelChoice): StepMap[string] {
     description:
       "Asks a language model to write, summarise, compare, classify or decide something, from texts that other tasks made. Returns its answer as a text",
     args,
-    execute: (given, ctx) => askModel(choice, given, ctx as unknown as LlmContext),
+    execute: (given, ctx) => askModel(choice, given, ctx),
   });
 }
 
