@@ -12,6 +12,7 @@ import type { GrowthFigures } from "./compare-sizes.ts";
 import { type CrowdFigures, measureCrowds } from "./measure-crowds.ts";
 import { measureGraphs } from "./measure-graphs.ts";
 import { measureIdle } from "./measure-idle.ts";
+import { type LlmFigures, measureLlm } from "./measure-llm.ts";
 import { measureMap } from "./measure-map.ts";
 import { measureMemory } from "./measure-memory.ts";
 import { measureRuns, type RunFigures } from "./measure-runs.ts";
@@ -52,6 +53,7 @@ const sections: readonly Section[] = [
   section("crowds", measureCrowds, (figures) =>
     Object.entries(figures).map(([name, crowd]) => describeCrowd(name, crowd)),
   ),
+  section("llm", measureLlm, describeLlm),
   section("idle", measureIdle, ({ statementsPerSecond }) => [
     `an idle client: ${statementsPerSecond} statements/s`,
   ]),
@@ -170,4 +172,13 @@ function describeGrowth(name: string, { small, large, ratio }: GrowthFigures): s
 
 function describeCrowd(name: string, { rows, emptyMs, fullMs, ratio }: CrowdFigures): string {
   return `ten runs with ${rows} tasks ${name}: ${fullMs} ms, against ${emptyMs} ms with none: ${ratio} ×`;
+}
+
+function describeLlm({ call, crowd }: LlmFigures): string[] {
+  const { calls, tookMs, heapMb, aloneP50Ms, besideP50Ms, besideMaxMs } = crowd;
+  return [
+    `a call of a model: bare SDK p50 ${call.bareP50Ms} ms, ctx.llm p50 ${call.ctxP50Ms} ms: ${call.overheadMs} ms more`,
+    `${calls} calls at once: ${tookMs} ms; heap ${heapMb.join(", ")} MB`,
+    `a three-step run alone p50 ${aloneP50Ms} ms, beside them p50 ${besideP50Ms} ms, at most ${besideMaxMs} ms`,
+  ];
 }

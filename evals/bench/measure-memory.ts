@@ -1,6 +1,5 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { Goalpost, silentLogger } from "goalpost";
+import { exposeCollector } from "./collector.ts";
 import type { BenchContext } from "./section.ts";
 import { inFlight, round } from "./statistics.ts";
 import { runThreeSteps } from "./three-steps.ts";
@@ -31,10 +30,4 @@ export function measureMemory({ server, size }: BenchContext): Promise<MemoryFig
       await gp.close();
     }
   });
-}
-
-/** The collector, without a flag on the command line. */
-function exposeCollector(): () => void {
-  setFlagsFromString("--expose-gc");
-  return runInNewContext("gc") as () => void;
 }

@@ -1,7 +1,7 @@
 import { userInfo } from "node:os";
 import { createInterface } from "node:readline";
 import { type Goalpost, GoalpostError, type RunRecord, renderTree, type TaskGraph } from "../index.ts";
-import { printable } from "./format.ts";
+import { printable, shorten } from "./format.ts";
 import { reportError } from "./report-error.ts";
 import type { RunView } from "./run-view.ts";
 import { isEmbedded } from "./session.ts";
@@ -43,23 +43,32 @@ export interface ApprovalsOptions extends Terminal {
 /** What somebody is asked about, and in which words. */
 interface Waiting {
   readonly id: string;
+  /** Of a tool's call: which one. */
+  readonly call?: string | undefined;
   readonly what: string;
 }
 
-/** The part of a run that says whether its plan waits. */
-interface AskedPlan {
-  readonly planApproval?: { readonly status: string; readonly proposed: unknown } | null;
-}
-
-function waitingIn(run: RunRecord): Waiting[] {
-  const { planApproval } = run as AskedPlan;
+function waitingIn({ planApproval, tasks }: RunRecord): Waiting[] {
   if (planApproval?.status === "waiting") {
-    const { tasks } = planApproval.proposed as TaskGraph;
-    return [{ id: PLAN, what: `${printable(renderTree(tasks))}\nThe plan` }];
+    const plan = planApproval.proposed as unknown as TaskGraph;
+    return [{ id: PLAN, what: `${printable(renderTree(plan.tasks))}\nThe plan` }];
   }
-  return run.tasks
-    .filter(({ approval, status }) => approval?.status === "waiting" && status === "suspended")
-    .map(({ id, description }) => ({ id, what: `Task ${id} (${printable(description)})` }));
+  return tasks
+    .filter(({ status }) => status === "suspended")
+    .flatMap(({ id, description, approval, waitingFor }): Waiting[] => [
+      ...(approval?.status === "waiting" ? [{ id, what: `Task ${id} (${printable(description)})` }] : []),
+      ...waitingFor.flatMap(({ call }) =>
+        call
+          ? [
+              {
+                id,
+                call: call.id,
+                what: `Task ${id}: ${call.tool}(${shorten(JSON.stringify(call.args), 300)})`,
+              },
+            ]
+          : [],
+      ),
+    ]);
 }
 
 /** Asks about what waits for approval, or says how to approve it. */
@@ -76,12 +85,13 @@ export class Approvals {
   }
 
   look(run: RunRecord, view: Pick<RunView, "hold">): void {
-    for (const { id, what } of waitingIn(run)) {
-      if (!this.#seen.has(id)) {
-        this.#seen.add(id);
+    for (const waiting of waitingIn(run)) {
+      const key = `${waiting.id} ${waiting.call ?? ""}`;
+      if (!this.#seen.has(key)) {
+        this.#seen.add(key);
         // One question at a time.
         this.#asking = this.#asking
-          .then(() => view.hold(() => this.#decide(id, what)))
+          .then(() => view.hold(() => this.#decide(waiting)))
           .catch((error: unknown) => {
             if (!this.#closed.signal.aborted) {
               reportError(error);
@@ -96,20 +106,22 @@ export class Approvals {
     this.#closed.abort();
   }
 
-  async #decide(id: string, what: string): Promise<void> {
+  async #decide({ id, call, what }: Waiting): Promise<void> {
     const { runId, out, yes } = this.#o;
     if (this.#closed.signal.aborted) {
       return;
     }
+    const by = whoIsIt();
     if (yes) {
-      await this.#gp.runs.approve(runId, id, { by: whoIsIt(), note: "--yes" });
+      await this.#gp.runs.approve(runId, id, { by, note: "--yes", call });
     } else if (!canAsk(this.#o)) {
-      out.write(`${what} waits for approval:\n  goalpost approve ${runId} ${id} --by NAME\n`);
-      out.write(`  goalpost reject ${runId} ${id} --by NAME --reason TEXT\n`);
+      const which = call === undefined ? id : `${id} --call ${call}`;
+      out.write(`${what} waits for approval:\n  goalpost approve ${runId} ${which} --by NAME\n`);
+      out.write(`  goalpost reject ${runId} ${which} --by NAME --reason TEXT\n`);
     } else if (await this.#ask(`${what} waits for approval. Go on? [y/n] `)) {
-      await this.#gp.runs.approve(runId, id, { by: whoIsIt() });
+      await this.#gp.runs.approve(runId, id, { by, call });
     } else {
-      await this.#gp.runs.reject(runId, id, { by: whoIsIt(), reason: "not approved on the terminal" });
+      await this.#gp.runs.reject(runId, id, { by, reason: "not approved on the terminal", call });
     }
   }
 

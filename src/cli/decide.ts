@@ -4,6 +4,8 @@ import { withDatabase } from "./session.ts";
 
 export interface ApproveCommandOptions {
   readonly by: string;
+  /** Which call of a tool, if several wait. */
+  readonly call?: string;
   readonly note?: string;
   /** JSON. */
   readonly args?: string;
@@ -12,6 +14,7 @@ export interface ApproveCommandOptions {
 
 export interface RejectCommandOptions {
   readonly by: string;
+  readonly call?: string;
   readonly reason: string;
   readonly database?: string;
 }
@@ -20,11 +23,11 @@ export interface RejectCommandOptions {
 export async function approveTask(
   run: string,
   task: string,
-  { by, note, args, database }: ApproveCommandOptions,
+  { by, call, note, args, database }: ApproveCommandOptions,
 ): Promise<number> {
   const given = args === undefined ? undefined : parseArgs(args);
   return withDatabase(database, async (gp) => {
-    await gp.runs.approve(run, task, { by, note, args: given });
+    await gp.runs.approve(run, task, { by, call, note, args: given });
     process.stdout.write(`Task ${task} of run ${run} is approved.\n`);
     return EXIT.done;
   });
@@ -34,10 +37,10 @@ export async function approveTask(
 export async function rejectTask(
   run: string,
   task: string,
-  { by, reason, database }: RejectCommandOptions,
+  { by, call, reason, database }: RejectCommandOptions,
 ): Promise<number> {
   return withDatabase(database, async (gp) => {
-    await gp.runs.reject(run, task, { by, reason });
+    await gp.runs.reject(run, task, { by, call, reason });
     process.stdout.write(`Task ${task} of run ${run} is rejected.\n`);
     return EXIT.done;
   });

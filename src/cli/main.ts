@@ -86,6 +86,7 @@ function approvalCommands(program: Command): void {
     .argument("<task>", 'the task that waits for approval; "plan" for the plan as a whole')
     .description("let a task go on that waits for approval")
     .requiredOption("--by <name>", "who approves")
+    .option("--call <id>", "the call of a tool, where several wait (goalpost show names them)")
     .option("--note <text>", "kept with the approval")
     .option("--args <json>", "args to use in place of the planned ones")
     .option("--database <url>", DATABASE_HELP)
@@ -99,6 +100,7 @@ function approvalCommands(program: Command): void {
     .description("fail a task that waits for approval; it is not tried again")
     .requiredOption("--by <name>", "who rejects")
     .requiredOption("--reason <text>", "why; kept with the run")
+    .option("--call <id>", "the call of a tool, where several wait (goalpost show names them)")
     .option("--database <url>", DATABASE_HELP)
     .action((run: string, task: string, options: RejectCommandOptions) =>
       action(async () => (await import("./decide.ts")).rejectTask(run, task, options)),

@@ -10,6 +10,7 @@ export const KEY_VARIABLES = [
 ] as const;
 
 /** What plans goals that no recipe fits: a model, if the environment holds a key; else nothing does. */
-export function choosePlanner(choice: ModelChoice): Decomposer | undefined {
-  return KEY_VARIABLES.some((name) => process.env[name]) ? llmDecomposer(choice) : undefined;
+export function choosePlanner({ model, provider }: ModelChoice): Decomposer | undefined {
+  const hasKey = KEY_VARIABLES.some((name) => Boolean(process.env[name]));
+  return hasKey ? llmDecomposer({ model, provider }) : undefined;
 }

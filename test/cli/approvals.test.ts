@@ -31,6 +31,7 @@ function runWith(...ids: string[]): RunRecord {
     description: `do ${id}`,
     status: "suspended",
     approval: { status: "waiting" },
+    waitingFor: [],
   }));
   return { tasks } as unknown as RunRecord;
 }
@@ -69,6 +70,26 @@ describe("what waits for approval", () => {
     approvals.look(runWith("a"), view);
     await vi.waitFor(() => expect(text()).toContain("goalpost approve r1 a --by NAME"));
     expect(approve).not.toHaveBeenCalled();
+  });
+
+  test("can be a call of a tool, each one by itself", async () => {
+    const { approvals, input, text, approve, view } = setUp();
+    const call = (id: string): object => ({ kind: "approval", call: { id, tool: "pay", args: { usd: 5 } } });
+    const task = {
+      id: "a",
+      description: "d",
+      status: "suspended",
+      approval: null,
+      waitingFor: [call("c1"), call("c2")],
+    };
+    approvals.look({ tasks: [task] } as unknown as RunRecord, view);
+    input.write("y\n");
+    await vi.waitFor(() => expect(approve).toHaveBeenCalledTimes(1));
+    input.write("y\n");
+    await vi.waitFor(() => expect(approve).toHaveBeenCalledTimes(2));
+    expect(approve).toHaveBeenNthCalledWith(1, "r1", "a", { by: expect.any(String), call: "c1" });
+    expect(approve).toHaveBeenNthCalledWith(2, "r1", "a", { by: expect.any(String), call: "c2" });
+    expect(text()).toContain('pay({"usd":5})');
   });
 
   test("is not decided once the run is over", async () => {
