@@ -20,7 +20,10 @@ export interface PlanSite {
   readonly kept: readonly TaskSpec[];
   /** Positions of the tasks in {@link kept} and {@link hidden}, by id. */
   readonly known: ReadonlyMap<string, number>;
-  /** Completed tasks that no plan shows: those of compound tasks that were decomposed when they were reached. */
+  /**
+   * Tasks that new ones may depend on though {@link kept} does not show them: completed ones of compound tasks that were
+   * decomposed when they were reached, and those outside the scope that the plan needed before.
+   */
   readonly hidden: ReadonlySet<string>;
   /** Names that tasks of the run have. */
   readonly names: ReadonlySet<string>;
@@ -52,7 +55,8 @@ export async function findSite(
   const tasks = latestTasks(plans, site.task?.id ?? null);
   const kept = keepCompleted(tasks, { plans, facts, inputs: Object.keys(call.inputs) });
   const shown = toTree(kept).tasks.map(({ spec }) => spec.id);
-  const hidden = new Set(Object.keys(facts.completed).filter((id) => !shown.includes(id)));
+  const completedToo = Object.keys(facts.completed).filter((id) => !shown.includes(id));
+  const hidden = new Set([...completedToo, ...neededOutside(tasks, definition, node)]);
   const { failed, version, completed } = facts;
   return {
     ...site,
@@ -66,6 +70,20 @@ export async function findSite(
     known: new Map([...shown, ...hidden].map((id) => [id, site.find(id)])),
     hidden,
   };
+}
+
+/**
+ * What tasks needed that are not of their plan. Nothing that came into the run since: it may wait for the scope, and
+ * then neither would ever begin.
+ */
+function neededOutside(
+  tasks: readonly TaskSpec[],
+  definition: RunDefinition,
+  node: DefinitionNode,
+): string[] {
+  const { tasks: all, byId } = toTree(tasks);
+  const needed = new Set(all.flatMap(({ dependencies }) => dependencies.map(({ id }) => id)));
+  return [...needed].filter((id) => !byId.has(id) && (definition.find(id) ?? node.position) < node.position);
 }
 
 interface Surroundings {

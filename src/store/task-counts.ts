@@ -20,7 +20,9 @@ const COUNT_TASKS = `select
     count(*) filter (where kind in ('step', 'map') and status = 'skipped')::int as skipped,
     count(*) filter (where kind in ('step', 'map') and status = 'cancelled')::int as cancelled,
     coalesce(sum(done) filter (where kind in ('step', 'map')), 0)::double precision as done,
-    coalesce(sum(grows), 0) > 0 as "grows"
+    coalesce(sum(grows), 0) > 0 or exists (
+      select 1 from goalpost.runs r join goalpost.definitions d on d.id = r.definition_id
+      where r.id = $1::uuid and d.max_replans is not null) as "grows"
   from (
     select *, case when kind = 'plan' and (position > 0 or not final) then 1 end as grows from (${TASKS_OF_RUN}) node) task
   where replaced is null or kind = 'plan'`;
@@ -35,7 +37,7 @@ export interface TaskCounts {
   readonly cancelled: number;
   /** How many tasks' worth of work is done. */
   readonly done: number;
-  /** Whether there is, or was, more to come than was planned at first, or the plan is not whole yet. */
+  /** Whether more may come, or came, than was planned at first, or the plan is not whole yet. */
   readonly grows: boolean;
 }
 
