@@ -32,7 +32,11 @@ export function llmBackends({ driver, clock, logger, llm, worker }: LlmBackendsO
       return readProviders(llm, llmEnvironment(), logger).all;
     },
     prices: async () =>
-      (await import("./llm/prices.ts")).createPriceBook({ prices: llm.prices, now: clock.now }),
+      (await import("./llm/prices.ts")).createPriceBook({
+        prices: llm.prices,
+        unknownPrice: llm.unknownPrice,
+        now: clock.now,
+      }),
     ledger: createLedger({ driver, logger, worker, rateLimits: llm.rateLimits }),
   };
 }

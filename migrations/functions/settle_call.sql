@@ -30,7 +30,7 @@ begin
     _new.cache_write_tokens := _o."cacheWriteTokens";
     _new.output_tokens := _o."outputTokens";
     _new.reasoning_tokens := _o."reasoningTokens";
-    _new.estimated := _o.estimated;
+    _new.estimated := _o.estimated or _o."priceSource" = 'estimate';
     _new.cost_nano_usd := _o."costNanoUsd";
     _new.price_source := _o."priceSource";
     _new.unit_prices := _o."unitPrices";

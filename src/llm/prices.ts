@@ -2,7 +2,7 @@ import { createRequire } from "node:module";
 import { GoalpostError } from "../core/errors.ts";
 import { isObject } from "../core/json.ts";
 import type { Price, PriceBook } from "../core/ledger.ts";
-import type { ModelPrice } from "../core/llm-options.ts";
+import type { LlmOptions, ModelPrice } from "../core/llm-options.ts";
 import type { TokenUsage } from "../core/model.ts";
 
 type Catalogue = typeof import("@pydantic/genai-prices");
@@ -29,6 +29,8 @@ interface UnitPrices {
 export interface PriceBookOptions {
   /** Prices by "model" or "provider/model"; they come before what is known. */
   readonly prices?: Readonly<Record<string, ModelPrice>> | undefined;
+  /** What stands in for prices that nobody knows. Default: nothing, such a cost is unknown. */
+  readonly unknownPrice?: LlmOptions["unknownPrice"];
   /** Milliseconds since the epoch: prices change. */
   readonly now: () => number;
 }
@@ -40,8 +42,9 @@ const UNKNOWN: Price = { costNanoUsd: null, priceSource: "unknown", unitPrices: 
  * is loaded on first use. A model that none of them knows has no price.
  * @throws INVALID_INPUT for a price that is none
  */
-export function createPriceBook({ prices = {}, now }: PriceBookOptions): PriceBook {
+export function createPriceBook({ prices = {}, unknownPrice, now }: PriceBookOptions): PriceBook {
   checkPrices(prices);
+  const assumed = readAssumed(unknownPrice);
   const known = new Map(Object.entries(prices));
   return {
     price(ref, usage, reportedUsd = null): Price {
@@ -55,9 +58,24 @@ export function createPriceBook({ prices = {}, now }: PriceBookOptions): PriceBo
       const found = lookUp(ref, { usage, at: new Date(now()) });
       return found
         ? { ...priced(usage, found.units, "catalogue"), ...(found.family && { family: found.family }) }
-        : UNKNOWN;
+        : assumed(usage);
     },
   };
+}
+
+/** @throws INVALID_INPUT */
+function readAssumed(unknownPrice: LlmOptions["unknownPrice"]): (usage: TokenUsage) => Price {
+  if (unknownPrice === undefined || unknownPrice === "refuse") {
+    return () => UNKNOWN;
+  }
+  const usd: unknown = isObject(unknownPrice) ? unknownPrice.usdPerMillionTokens : undefined;
+  if (typeof usd !== "number" || !isPrice(usd)) {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      'llm.unknownPrice must be "refuse" or { usdPerMillionTokens: a number ≥ 0 }',
+    );
+  }
+  return (usage) => priced(usage, { input: usd, output: usd }, "estimate");
 }
 
 /** @throws INVALID_INPUT */

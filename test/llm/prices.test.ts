@@ -184,3 +184,34 @@ describe("a price book", () => {
     );
   });
 });
+
+describe("a price that nobody knows", () => {
+  const mystery = { provider: "local", model: "mystery" };
+
+  test("is what llm.unknownPrice says, as an estimate", () => {
+    const book = createPriceBook({ unknownPrice: { usdPerMillionTokens: 3 }, now: () => NOW });
+    expect(book.price(mystery, usage({ inputTokens: 1000, outputTokens: 500 }))).toMatchObject({
+      costNanoUsd: 4_500_000n,
+      priceSource: "estimate",
+    });
+    expect(book.price({ provider: "openai", model: "gpt-6-sol" }, usage({}))).toMatchObject({
+      priceSource: "catalogue",
+    });
+  });
+
+  test("stays unknown otherwise", () => {
+    const book = createPriceBook({ unknownPrice: "refuse", now: () => NOW });
+    expect(book.price(mystery, usage({ inputTokens: 1000 }))).toMatchObject({
+      costNanoUsd: null,
+      priceSource: "unknown",
+    });
+  });
+
+  test.each([[{ usdPerMillionTokens: -1 }], [{ usdPerMillionTokens: Number.NaN }], [{}], ["allow"]])(
+    "is not %j",
+    (unknownPrice) => {
+      const make = (): unknown => createPriceBook({ unknownPrice: unknownPrice as never, now: () => NOW });
+      expect(make).toThrow(expect.objectContaining({ code: "INVALID_INPUT" }));
+    },
+  );
+});
