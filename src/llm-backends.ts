@@ -35,7 +35,7 @@ export function llmBackends({ driver, clock, logger, llm, worker }: LlmBackendsO
       (await import("./llm/prices.ts")).createPriceBook({
         prices: llm.prices,
         unknownPrice: llm.unknownPrice,
-        now: clock.now,
+        now: () => clock.now(),
       }),
     ledger: createLedger({ driver, logger, worker, rateLimits: llm.rateLimits }),
   };

@@ -76,8 +76,8 @@ export class Workers {
   make(serving: Serving): EngineWorker {
     const { name, registry, attendance, driver, ...parts } = this.#parts;
     const worker = new EngineWorker({
-      ...serving,
       ...parts,
+      ...serving,
       driver,
       storeProgress: (held, progress) => storeProgress(driver, held, progress),
       findCode: (run, definition, node) => registry.find(run, definition, node),
