@@ -1,4 +1,5 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PGlite } from "@electric-sql/pglite";
@@ -40,7 +41,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide("postgresTemplate", await makePostgresTemplate(url, `${prefix}template`));
   return async () => {
     await (given ? dropDatabases(given, prefix) : server?.stop());
-    rmSync(folder, { recursive: true, force: true });
+    // Tens of thousands of files: the workers are let go meanwhile.
+    await rm(folder, { recursive: true, force: true });
   };
 }
 

@@ -7,6 +7,7 @@ import { migrate } from "../../src/store/migrate.ts";
 import { createPgDriver } from "../../src/store/pg-driver.ts";
 import { createPgliteDriver } from "../../src/store/pglite-driver.ts";
 import { openTestGoalpost, type TestGoalpost, type TestGoalpostOptions } from "../../src/testing/index.ts";
+import { emptyTables } from "./empty-tables.ts";
 import { borrowPglite } from "./shared-pglite.ts";
 
 interface OpenedBackend {
@@ -83,14 +84,15 @@ async function openPglite(): Promise<OpenedBackend> {
   return { database: db, driver: createPgliteDriver(db, async () => undefined), close: giveBack };
 }
 
+/** One for each process that runs tests; its files, one after the other, begin with empty tables. */
+let sharedPostgres: Promise<string> | undefined;
+
 async function openPostgres(): Promise<OpenedBackend> {
-  const connectionString = await createDatabase({ template: inject("postgresTemplate") });
-  const pool = new pg.Pool({ connectionString, max: 20 });
-  return {
-    database: pool,
-    driver: createPgDriver(pool, { logger: silentLogger, ownsPool: false }),
-    close: () => pool.end(),
-  };
+  sharedPostgres ??= createDatabase({ template: inject("postgresTemplate") });
+  const pool = new pg.Pool({ connectionString: await sharedPostgres, max: 20 });
+  const driver = createPgDriver(pool, { logger: silentLogger, ownsPool: false });
+  await emptyTables(driver);
+  return { database: pool, driver, close: () => pool.end() };
 }
 
 /** Puts a migrated PGlite database into a folder that is not there yet. */

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { PGlite } from "@electric-sql/pglite";
 import { inject } from "vitest";
-import type { PGliteLike } from "../../src/store/pglite-driver.ts";
+import { createPgliteDriver, type PGliteLike } from "../../src/store/pglite-driver.ts";
+import { emptyTables } from "./empty-tables.ts";
 
 /** What one borrower has of the database. */
 export interface BorrowedPglite {
@@ -58,14 +59,11 @@ function open(): Promise<PGlite> {
   return PGlite.create({ loadDataDir: new Blob([readFileSync(inject("pgliteTemplate").tar)]) });
 }
 
-/** As after the migration: no rows, counters at their start, no statistics, no settings of the session. */
+/** As a new session on a new database: no rows, no statistics, no settings. */
 async function empty(db: PGlite): Promise<void> {
-  const { rows } = await db.query<{ name: string }>(
-    "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = 'goalpost' and tablename <> 'migrations'",
-  );
+  await emptyTables(createPgliteDriver(db as unknown as PGliteLike, async () => undefined));
   await db.exec(
-    `truncate ${rows.map(({ name }) => name).join(", ")} restart identity;
-     delete from pg_statistic where starelid in (select oid from pg_class where relnamespace = 'goalpost'::regnamespace);
+    `delete from pg_statistic where starelid in (select oid from pg_class where relnamespace = 'goalpost'::regnamespace);
      reset all;`,
   );
 }
