@@ -25,6 +25,10 @@ const { runId, output } = await gp.executeGoal("Travel on Sunday", decomposer, s
 });
 console.log(output);
 for (const { version, reason, diff } of (await gp.runs.get(runId)).plans) {
-  console.log(`plan ${version}`, reason ? `because ${reason.taskId} failed: ${reason.message}` : "", diff ?? "");
+  console.log(
+    `plan ${version}`,
+    reason ? `because ${reason.taskId} failed: ${reason.message}` : "",
+    diff ?? "",
+  );
 }
 await gp.close();

@@ -128,6 +128,20 @@ describe.each(VENDORS)("the adapter for %s", (vendor) => {
       expect(response.toolCalls).toEqual(toolCalls);
     });
 
+    test("tools that may not be used any more are told of, and forbidden", async () => {
+      await ask({ text: "enough" }, { tools: [WEATHER], toolChoice: "none" });
+      const body = JSON.stringify(lastRequest().body);
+      expect(body).toContain("weather");
+      expect(body).toMatch(
+        {
+          "openai-responses": /"tool_choice":"none"/,
+          "openai-chat": /"tool_choice":"none"/,
+          anthropic: /"tool_choice":\{"type":"none"\}/,
+          gemini: /"functionCallingConfig":\{"mode":"NONE"\}/,
+        }[vendor],
+      );
+    });
+
     test("args that were null for want of a value are left out", async () => {
       const { response } = await ask(
         { toolCalls: [{ id: "id_a", name: "weather", args: { city: "Rome", unit: null } }] },

@@ -140,6 +140,7 @@ function bodyOf(
             description,
             input_schema: schema,
           })),
+          ...(request.toolChoice === undefined ? {} : { tool_choice: { type: request.toolChoice } }),
         }),
   };
   return body as unknown as Anthropic.MessageCreateParamsNonStreaming;

@@ -151,7 +151,7 @@ function paramsOf(
 ): GenerateContentParameters {
   const systems = request.messages.filter(({ role }) => role === "system").map(({ content }) => content);
   const system = [...systems, ...(structured && inWords ? [askInWords(structured)] : [])].join("\n\n");
-  const { temperature, stop, seed, effort } = request;
+  const { temperature, stop, seed, effort, toolChoice } = request;
   const config = {
     ...(system === "" ? {} : { systemInstruction: system }),
     maxOutputTokens: request.maxOutputTokens,
@@ -174,6 +174,9 @@ function paramsOf(
               })),
             },
           ],
+          ...(toolChoice === undefined
+            ? {}
+            : { toolConfig: { functionCallingConfig: { mode: toolChoice.toUpperCase() } } }),
         }),
     automaticContinuation: false,
     automaticFunctionCalling: { disable: true },

@@ -132,6 +132,7 @@ function bodyOf(
               ...(own && !without.has("strict-tools") ? { strict } : {}),
             },
           })),
+          ...(request.toolChoice === undefined ? {} : { tool_choice: request.toolChoice }),
         }),
   };
 }

@@ -97,6 +97,7 @@ function bodyOf(
             parameters: schema as Record<string, unknown>,
             strict,
           })),
+          ...(request.toolChoice === undefined ? {} : { tool_choice: request.toolChoice }),
         }),
   };
 }
