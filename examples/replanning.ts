@@ -1,4 +1,4 @@
-import { type Decomposer, Goalpost } from "goalpost";
+import { type Decomposer, type GoalInput, Goalpost } from "goalpost";
 
 // A task fails for good: the rest of the plan is made again, and what is done stays done.
 const steps = {
@@ -7,7 +7,7 @@ const steps = {
     throw new Error("no trains on Sunday");
   },
   bus: () => "by bus at 9:00",
-  book: ({ train, bus }: { train?: string; bus?: string }) => `booked ${train ?? bus}`,
+  book: ({ train, bus }: GoalInput) => `booked ${train ?? bus}`,
 };
 const decomposer: Decomposer = (_goal, ctx) => {
   // A decomposer that asks a model is told the same: what failed, and what is there already.
