@@ -3,7 +3,7 @@ import type { ModelCalls } from "./core/model-calls.ts";
 import type { StepContext } from "./core/step.ts";
 import type { TaskCall } from "./engine/code.ts";
 import type { Waits } from "./engine/waits.ts";
-import { makeTaskLlm } from "./task-llm.ts";
+import { type AskModel, makeTaskLlm } from "./task-llm.ts";
 
 const CALL: unique symbol = Symbol("goalpost.call");
 
@@ -17,6 +17,7 @@ export function makeContext<Input, Args>(
   call: TaskCall,
   own: { readonly input: Input; readonly args: Args; readonly goal: Goal | undefined },
 ): StepContext<Input, Args> {
+  let llm: AskModel | undefined;
   const ctx: StepContext<Input, Args> & { readonly [CALL]: TaskCall } = {
     ...own,
     [CALL]: call,
@@ -24,12 +25,17 @@ export function makeContext<Input, Args>(
     taskId: call.node.name,
     attempt: call.attempt,
     index: call.index,
-    signal: call.signal,
+    get signal() {
+      return call.signal;
+    },
     log: call.log,
-    once: call.once as StepContext<Input, Args>["once"],
-    llm: makeTaskLlm(call),
-    channels: { send: call.send },
-    progress: call.progress,
+    once: ((key, fn) => call.once(key, fn)) as StepContext<Input, Args>["once"],
+    llm: (request, options) => {
+      llm ??= makeTaskLlm(call);
+      return llm(request, options);
+    },
+    channels: { send: (channel, message) => call.send(channel, message) },
+    progress: (fraction, note) => call.progress(fraction, note),
     ...makeWaits(call.waits),
   };
   return ctx;

@@ -14,11 +14,6 @@ const MAX_KEY_LENGTH = 256;
 /** Times that one request gives its slot back because a provider asks it to wait. */
 const MAX_RELEASES = 3;
 
-/** The part of the engine's call by which a task gives its slot back. */
-interface Releasable {
-  release?(delayMs: number, reason: string): never;
-}
-
 /** Asks a model. */
 export type AskModel = <T = null>(request: LlmRequest<T>, options?: LlmCallOptions) => Promise<LlmResult<T>>;
 
@@ -97,7 +92,6 @@ function scopeOf(call: TaskCall): CallScope {
 }
 
 function taskOf(call: TaskCall, memoKey: string): LlmTask {
-  const release = (call as TaskCall & Releasable).release?.bind(call);
   const keyOf = (key: string): string => `${memoKey}/${key}`;
   return {
     recall: (key) => call.recall(keyOf(key)),
@@ -107,13 +101,11 @@ function taskOf(call: TaskCall, memoKey: string): LlmTask {
     // The waiting for an approval has no time of its own: within ctx.once it would never end.
     keepBusy: (work) => call.untimed(() => call.waits.keepBusy(work)),
     approve: (question) => call.waits.toolApproval(question),
-    release:
-      release &&
-      (async (delayMs, reason, { counted }) => {
-        if (!counted || (await countRelease(call, keyOf))) {
-          release(delayMs, reason);
-        }
-      }),
+    release: async (delayMs, reason, { counted }) => {
+      if (!counted || (await countRelease(call, keyOf))) {
+        call.release(delayMs, reason);
+      }
+    },
   };
 }
 

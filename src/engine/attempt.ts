@@ -1,43 +1,16 @@
-import type { Clock } from "../core/clock.ts";
 import { type ErrorRecord, toErrorRecord } from "../core/error-record.ts";
 import { GoalpostError, isGoalpostError, RetryAfterError } from "../core/errors.ts";
-import { type Json, toJson } from "../core/json.ts";
-import type { Logger } from "../core/logger.ts";
-import type { ModelCalls } from "../core/model-calls.ts";
-import { checkProgress, type TaskProgress } from "../core/progress.ts";
+import { toJson } from "../core/json.ts";
 import { retryDelayMs } from "../core/retry.ts";
 import { shapeToRows } from "../core/shape.ts";
+import type { AttemptOptions } from "./attempt-options.ts";
 import { AttemptTimer } from "./attempt-timer.ts";
-import type { ChildRuns } from "./children.ts";
-import type { TaskCall, TaskCode, TaskResult } from "./code.ts";
+import type { TaskResult } from "./code.ts";
 import type { DefinitionNode } from "./definitions.ts";
-import type { Growth } from "./growth.ts";
-import { ProgressNotes } from "./progress-notes.ts";
-import type { ClaimedTask, Report, RunInfo } from "./protocol.ts";
+import { checkSize, OneCall, stepOf, type Try } from "./one-call.ts";
+import type { Report } from "./protocol.ts";
 import { Release } from "./suspension.ts";
 import { Waits } from "./waits.ts";
-
-export interface AttemptOptions {
-  readonly task: ClaimedTask;
-  readonly run: RunInfo;
-  readonly node: DefinitionNode;
-  readonly inputs: Readonly<Record<string, Json>>;
-  readonly code: TaskCode;
-  /** Aborted by the worker (cancellation, its own end), and here when the time is up. */
-  readonly abort: AbortController;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly maxOutputBytes: number;
-  readonly children: ChildRuns;
-  readonly send: TaskCall["send"];
-  readonly storeProgress: (progress: TaskProgress) => Promise<void>;
-  readonly models: ModelCalls;
-  readonly growth: () => Growth;
-  /** Stores a checkpoint; resolves to a status if the task is no longer held. */
-  readonly mark: (key: string, value: string) => Promise<string | null>;
-  /** Notes that the function begins. */
-  readonly started: () => void;
-}
 
 /**
  * Carries out one try of a task and says how it went. The function's promise is left alone once the try is over:
@@ -53,14 +26,15 @@ export async function carryOut(options: AttemptOptions): Promise<Report | undefi
     late = timedOut(options, timeoutMs, waits.isHeldUp);
     abort.abort(late);
   });
+  const own = { waits, timer };
   try {
-    if (code.condition && !(await untilAborted(() => isMet(options, { waits, timer }), abort.signal))) {
+    if (code.condition && !(await abort.until(() => isMet(options, own)))) {
       return skip(options);
     }
-    const result = await untilAborted(() => execute(options, { waits, timer }), abort.signal);
+    const result = await abort.until(() => execute(options, own));
     return waits.suspension ? suspended(options, waits) : complete(options, result);
   } catch (error) {
-    const takenAway = abort.signal.aborted && abort.signal.reason !== late;
+    const takenAway = abort.aborted && abort.reason !== late;
     if (takenAway) {
       return undefined;
     }
@@ -78,15 +52,9 @@ export async function carryOut(options: AttemptOptions): Promise<Report | undefi
 /** What `when` threw: the task fails at once, and that was no attempt. */
 class ConditionError extends Error {}
 
-/** What belongs to one try. */
-interface Try {
-  readonly waits: Waits;
-  readonly timer: AttemptTimer;
-}
-
 async function isMet(options: AttemptOptions, own: Try): Promise<boolean> {
   try {
-    return Boolean(await options.code.condition?.(makeCall(options, { ...own, approved: null })));
+    return Boolean(await options.code.condition?.(new OneCall(options, own, null)));
   } catch (error) {
     throw new ConditionError("when threw", { cause: error });
   }
@@ -112,7 +80,7 @@ async function execute(options: AttemptOptions, own: Try): Promise<TaskResult> {
   if (options.run.extras && options.node.kind === "step") {
     options.started();
   }
-  return options.code.execute(makeCall(options, { ...own, approved }));
+  return options.code.execute(new OneCall(options, own, approved));
 }
 
 /** Whatever the function made of its suspension: there is no answer yet that it could have gone on with. */
@@ -146,112 +114,6 @@ function timedOut({ node }: AttemptOptions, timeoutMs: number, heldUp: boolean):
   );
 }
 
-function untilAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    // While the definition was being loaded, say.
-    signal.throwIfAborted();
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    work()
-      .then(resolve, reject)
-      .finally(() => signal.removeEventListener("abort", abort));
-  });
-}
-
-function makeCall(options: AttemptOptions, own: Try & { readonly approved: Json }): TaskCall {
-  const { task, run, node, inputs } = options;
-  const { signal } = options.abort;
-  const { timer } = own;
-  const memory = makeMemory(options, own.waits);
-  return {
-    ...memory,
-    run,
-    node,
-    inputs,
-    signal,
-    attempt: task.failures + 1,
-    index: task.item < 0 ? undefined : task.item,
-    itemInput: task.itemInput,
-    log: options.logger,
-    approvedArgs: own.approved ?? undefined,
-    waits: own.waits,
-    send: (channel, message) => {
-      signal.throwIfAborted();
-      if (own.waits.suspension) {
-        throw own.waits.suspension;
-      }
-      return options.send(channel, message);
-    },
-    progress: makeProgress(options),
-    release: (delayMs, reason) => own.waits.release(delayMs, reason),
-    models: options.models,
-    resumed: task.delivery > 1,
-    get deadlineAt() {
-      return options.code.policy.timeoutGiven ? timer.endsAt : null;
-    },
-    untimed: (work) => (options.code.policy.timeoutGiven ? work() : timer.hold(work)),
-    growth: options.growth,
-  };
-}
-
-/** Most steps say nothing of their progress: what stores it is made when they do. */
-function makeProgress(options: AttemptOptions): TaskCall["progress"] {
-  let notes: ProgressNotes | undefined;
-  return (fraction, note) => {
-    const progress = checkProgress(fraction, note);
-    if (options.abort.signal.aborted) {
-      return;
-    }
-    notes ??= new ProgressNotes(options.clock, options.storeProgress);
-    notes.tell(progress);
-  };
-}
-
-function makeMemory(options: AttemptOptions, waits: Waits): Pick<TaskCall, "once" | "recall"> {
-  const { signal } = options.abort;
-  const stored = new Map(
-    Object.entries(options.task.checkpoints).map(([key, value]) => [key, JSON.stringify(value)]),
-  );
-  const underWay = new Map<string, Promise<string>>();
-  const remember = async (key: string, fn: () => unknown): Promise<string> => {
-    const text = toJson(await fn(), `ctx.once("${key}") of step "${stepOf(options.node)}" was given`);
-    checkSize(text, options);
-    signal.throwIfAborted();
-    const status = await options.mark(key, text);
-    if (status) {
-      throw new GoalpostError(
-        "LEASE_LOST",
-        `ctx.once("${key}") came too late: the task is no longer this worker's`,
-      );
-    }
-    return text;
-  };
-  const once: TaskCall["once"] = async (key, fn) => {
-    signal.throwIfAborted();
-    const known = stored.get(key);
-    if (known !== undefined) {
-      return JSON.parse(known) as Json;
-    }
-    const promise = underWay.get(key) ?? remember(key, fn);
-    underWay.set(key, promise);
-    try {
-      const text = await promise;
-      stored.set(key, text);
-      // Parsed for every caller: what one changes is not what another is given.
-      return JSON.parse(text) as Json;
-    } finally {
-      underWay.delete(key);
-    }
-  };
-  return {
-    once: (key, fn) => waits.keepBusy(() => once(key, fn)),
-    recall: (key) => {
-      const text = stored.get(key);
-      return text === undefined ? undefined : (JSON.parse(text) as Json);
-    },
-  };
-}
-
 function complete(options: AttemptOptions, result: TaskResult): Report {
   const text = toJson(result.output, `step "${stepOf(options.node)}" returned`);
   checkSize(text, options);
@@ -265,18 +127,6 @@ function complete(options: AttemptOptions, result: TaskResult): Report {
     extras: options.run.extras,
     run: options.run,
   };
-}
-
-function checkSize(text: string, { node, maxOutputBytes }: AttemptOptions): void {
-  // A character is at most three bytes: most outputs need no exact count.
-  if (text.length * 3 <= maxOutputBytes || Buffer.byteLength(text) <= maxOutputBytes) {
-    return;
-  }
-  throw new GoalpostError(
-    "OUTPUT_TOO_LARGE",
-    `step "${stepOf(node)}" returned ${Buffer.byteLength(text)} bytes of JSON; ${maxOutputBytes} are allowed. ` +
-      "Store large data elsewhere and return where it is, or raise workers.maxOutputBytes.",
-  );
 }
 
 function fail(options: AttemptOptions, thrown: unknown): Report {
@@ -313,9 +163,4 @@ function delayAfter(error: unknown, otherwise: () => number): number {
 /** The task that a node belongs to: planning is part of the task that is decomposed. */
 function taskIdOf({ kind, name, spec }: DefinitionNode): string {
   return kind === "plan" ? (spec.parent ?? "plan") : name;
-}
-
-/** The step that does the work of a node. */
-export function stepOf(node: DefinitionNode): string {
-  return node.spec.step ?? node.name;
 }

@@ -4,7 +4,9 @@ import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ModelCalls } from "../core/model-calls.ts";
 import type { TaskProgress } from "../core/progress.ts";
-import { type AttemptOptions, carryOut } from "./attempt.ts";
+import { carryOut } from "./attempt.ts";
+import type { AttemptOptions } from "./attempt-options.ts";
+import { Cancellation } from "./cancellation.ts";
 import type { ChildRuns } from "./children.ts";
 import type { FindCode } from "./code.ts";
 import { DefinitionCache } from "./definitions.ts";
@@ -50,7 +52,7 @@ export interface WorkerOptions extends PresenceOptions {
 
 interface Running {
   readonly runId: string;
-  readonly abort: AbortController;
+  readonly abort: Cancellation;
   readonly done: Promise<void>;
 }
 
@@ -268,7 +270,7 @@ export class Worker {
       },
     );
     for (const task of reply.tasks) {
-      const abort = new AbortController();
+      const abort = new Cancellation();
       const work = loaded.then((prepared) => this.#carryOut(prepared.get(task), { task, abort, seq }));
       this.#track({ runId: task.runId, abort, work });
     }
@@ -286,21 +288,21 @@ export class Worker {
       setImmediate(() => setImmediate(resolve));
     });
     for (const [index, task] of reply.tasks.entries()) {
-      const abort = new AbortController();
+      const abort = new Cancellation();
       const begin = (): Promise<void> => this.#carryOut(prepared.get(task), { task, abort, seq });
       const work = half >= PIPELINE_FROM && index >= half ? later.then(begin) : begin();
       this.#track({ runId: task.runId, abort, work });
     }
   }
 
-  #track({ runId, abort, work }: { runId: string; abort: AbortController; work: Promise<void> }): void {
+  #track({ runId, abort, work }: { runId: string; abort: Cancellation; work: Promise<void> }): void {
     const running: Running = { runId, abort, done: work.finally(() => this.#running.delete(running)) };
     this.#running.add(running);
   }
 
   async #carryOut(
     prepared: PreparedTask | undefined,
-    { task, abort, seq }: { task: ClaimedTask; abort: AbortController; seq: number },
+    { task, abort, seq }: { task: ClaimedTask; abort: Cancellation; seq: number },
   ): Promise<void> {
     const code = prepared && this.#options.findCode(prepared.run, prepared.definition, prepared.node);
     if (!prepared || !code) {

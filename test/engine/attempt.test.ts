@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { DEFAULT_RETRY } from "../../src/core/retry.ts";
-import { type AttemptOptions, carryOut } from "../../src/engine/attempt.ts";
+import { carryOut } from "../../src/engine/attempt.ts";
+import type { AttemptOptions } from "../../src/engine/attempt-options.ts";
+import { Cancellation } from "../../src/engine/cancellation.ts";
 import type { TaskCall } from "../../src/engine/code.ts";
 import { silentLogger } from "../../src/index.ts";
 import { FAKE_START, FakeClock } from "../../src/testing/index.ts";
@@ -39,7 +41,7 @@ function aTry(
       policy: { maxAttempts: 1, timeoutMs: 30_000, retry: DEFAULT_RETRY, approval: false },
       execute: async (call) => ({ output: await execute(call) }),
     },
-    abort: new AbortController(),
+    abort: new Cancellation(),
     children: noChildren,
     send: sendNothing,
     storeProgress: async () => undefined,
@@ -57,7 +59,7 @@ function aTry(
 }
 
 test("a try that was aborted before it began, while its definition was loaded, does not begin", async () => {
-  const abort = new AbortController();
+  const abort = new Cancellation();
   abort.abort(new Error("the worker is stopping"));
   let begun = false;
   const execute = (): Promise<never> => {
