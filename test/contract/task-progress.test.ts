@@ -1,20 +1,23 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type StepContext, type TaskProgress, workflow } from "../../src/index.ts";
 import { describeOnEachBackend } from "./backends.ts";
 
 type Tell = Pick<StepContext, "progress">;
 
 describeOnEachBackend("ctx.progress", (backend) => {
-  /** Runs one step that says something, and looks at the run while that goes on. */
+  /** Runs one step that says something, and looks at the run while that goes on, until it shows this fraction. */
   async function whileRunning(
     say: (ctx: Tell, advance: (ms: number) => void) => void,
+    fraction?: number,
   ): Promise<TaskProgress | null | undefined> {
     const { gp, clock, settle } = await backend.client();
     let seen: TaskProgress | null | undefined;
     const watched = workflow<null>("watched").step("work", async (_, ctx) => {
       say(ctx, (ms) => clock.advance(ms));
-      // The database takes the note before it answers this.
-      seen = (await gp.runs.get(ctx.runId)).tasks.find((task) => task.id === "work")?.progress;
+      await vi.waitFor(async () => {
+        seen = (await gp.runs.get(ctx.runId)).tasks.find((task) => task.id === "work")?.progress;
+        expect(seen?.fraction).toBe(fraction);
+      });
     });
     const { result } = await gp.start(watched, null);
     await settle();
@@ -23,7 +26,7 @@ describeOnEachBackend("ctx.progress", (backend) => {
   }
 
   test("shows with the task while it runs", async () => {
-    expect(await whileRunning((ctx) => ctx.progress(0.25, "page 1 of 4"))).toEqual({
+    expect(await whileRunning((ctx) => ctx.progress(0.25, "page 1 of 4"), 0.25)).toEqual({
       fraction: 0.25,
       note: "page 1 of 4",
     });
@@ -35,12 +38,12 @@ describeOnEachBackend("ctx.progress", (backend) => {
       ctx.progress(0.2);
       ctx.progress(0.3);
     };
-    expect(await whileRunning(say)).toEqual({ fraction: 0.1, note: null });
+    expect(await whileRunning(say, 0.1)).toEqual({ fraction: 0.1, note: null });
     const later = (ctx: Tell, advance: (ms: number) => void): void => {
       say(ctx);
       advance(500);
     };
-    expect(await whileRunning(later)).toEqual({ fraction: 0.3, note: null });
+    expect(await whileRunning(later, 0.3)).toEqual({ fraction: 0.3, note: null });
   });
 
   test("nothing shows of a task that is over, or that is tried again and has said nothing yet", async () => {
