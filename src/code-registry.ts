@@ -1,3 +1,4 @@
+import { BUILT_IN_WORKFLOWS } from "./built-in-workflows.ts";
 import type { App } from "./core/app.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { Decomposer, TaskSpec } from "./core/goal.ts";
@@ -9,6 +10,7 @@ import type { RunInfo } from "./engine/protocol.ts";
 import { type GoalCode, type GoalSettings, plannedCode } from "./planned-code.ts";
 import type { RunPlace } from "./run-place.ts";
 import { registeredCode, staticCode } from "./static-code.ts";
+import { isAgentStep } from "./step-agents.ts";
 
 /** The name under which the runs of goals are listed. */
 export const GOAL_WORKFLOW = "goal";
@@ -37,7 +39,7 @@ export class CodeRegistry {
       });
     }
     for (const workflow of app.workflows ?? []) {
-      refuseOther("workflow", workflow.name, { known: this.#workflows.get(workflow.name), given: workflow });
+      refuseOther("workflow", workflow.name, { known: this.#workflowOf(workflow.name), given: workflow });
     }
     refuseOther("app's", "decomposer", { known: this.#decomposer, given: app.decomposer });
     this.#steps = { ...this.#steps, ...app.steps };
@@ -96,6 +98,10 @@ export class CodeRegistry {
     }
   }
 
+  #workflowOf(name: string): AnyWorkflow | undefined {
+    return this.#workflows.get(name) ?? BUILT_IN_WORKFLOWS.get(name);
+  }
+
   find(run: RunInfo, definition: RunDefinition, node: DefinitionNode): TaskCode | undefined {
     const bound = this.#byRun.get(run.id) ?? this.#shared.get(run.id);
     if (bound && "goal" in bound) {
@@ -108,7 +114,7 @@ export class CodeRegistry {
     if (!bound && run.source === "dynamic") {
       return registeredCode(this.#steps, node);
     }
-    const workflow = bound?.workflow ?? this.#workflows.get(run.workflow);
+    const workflow = bound?.workflow ?? this.#workflowOf(run.workflow);
     return workflow && staticCode(workflow, node);
   }
 }
@@ -133,7 +139,7 @@ function knowsSteps(code: GoalCode, task: TaskSpec): boolean {
   }
   return task.subtasks?.length
     ? task.subtasks.every((subtask) => knowsSteps(code, subtask))
-    : Object.hasOwn(code.steps, task.step ?? task.id);
+    : Object.hasOwn(code.steps, task.step ?? task.id) || isAgentStep(task.step ?? task.id);
 }
 
 function refuseOther(kind: string, name: string, { known, given }: { known: unknown; given: unknown }): void {

@@ -1,6 +1,7 @@
 import { v7 as newId } from "uuid";
 import type { CodeRegistry } from "./code-registry.ts";
 import { GOAL_WORKFLOW } from "./code-registry.ts";
+import type { AgentPort } from "./core/agent.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
@@ -37,6 +38,7 @@ import { type GoalHandle, type GoalResult, tasksOf, throwUnlessCompleted } from 
 import type { RunStarter } from "./run-starter.ts";
 import type { RunWatch } from "./run-watch.ts";
 import type { Runs } from "./runs.ts";
+import { agentSteps } from "./step-agents.ts";
 import { savePlan } from "./store/plans.ts";
 import { retryRun } from "./store/run-actions.ts";
 import { getRun, lastRunOfGoal } from "./store/runs.ts";
@@ -51,6 +53,7 @@ export interface GoalRunsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly registry: CodeRegistry;
+  readonly agents: AgentPort;
   readonly watch: RunWatch;
   readonly runs: Runs;
   readonly worker: Worker;
@@ -135,7 +138,8 @@ export class GoalRuns {
   ): Promise<GoalHandle> {
     const limits = checkGoalOptions(options);
     const code = this.#o.registry.goalCode(undefined, steps);
-    const valid = await validate(tasksOf(graph), { steps: code.steps, limits });
+    const agents = await agentSteps(this.#o.agents);
+    const valid = await validate(tasksOf(graph), { steps: { ...agents.steps, ...code.steps }, limits });
     const goal = options.goal ?? valid.tasks.map((task) => task.description).join("; ");
     return this.start(goal, { decomposer: undefined, steps, options, graph: valid.tasks });
   }
@@ -160,9 +164,21 @@ export class GoalRuns {
     );
     try {
       signal.throwIfAborted();
-      const asked = askDecomposer(code, { goal, limits, signal, log: this.#o.logger, llm: noModels });
+      const agents = await agentSteps(this.#o.agents);
+      const asked = askDecomposer(code, {
+        goal,
+        limits,
+        signal,
+        log: this.#o.logger,
+        llm: noModels,
+        agents: agents.infos,
+      });
       const tasks = await rejectOnAbort(asked, signal);
-      const graph = await validate(tasks, { steps: steps ? code.steps : stepsIfAny(code), limits });
+      // Without any steps registered or given, a plan is checked as a plan only.
+      const graph = await validate(tasks, {
+        steps: steps || Object.keys(code.steps).length > 0 ? { ...agents.steps, ...code.steps } : undefined,
+        limits,
+      });
       await savePlan(this.#o.driver, { id: newId(), goal, graph });
       return graph;
     } finally {
@@ -252,11 +268,6 @@ export class GoalRuns {
       durationMs: (run.finishedAt?.getTime() ?? 0) - run.createdAt.getTime(),
     };
   }
-}
-
-/** Without any steps registered or given, a plan is checked as a plan only. */
-function stepsIfAny(code: GoalCode): StepMap | undefined {
-  return Object.keys(code.steps).length > 0 ? code.steps : undefined;
 }
 
 function rejectOnAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

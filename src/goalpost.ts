@@ -1,7 +1,9 @@
 import { v7 as newId } from "uuid";
+import type { Agents } from "./agents/agents.ts";
 import { Attendance, takeAllForLost } from "./attendance.ts";
 import { cancelOnAbort } from "./cancel-on-abort.ts";
 import { childRuns } from "./child-runs.ts";
+import { clientAgents, type Mailroom, registerAgents } from "./client-agents.ts";
 import { CodeRegistry } from "./code-registry.ts";
 import { composeGoals } from "./compose-goals.ts";
 import type { App } from "./core/app.ts";
@@ -74,6 +76,9 @@ export class Goalpost implements AsyncDisposable {
   readonly flows: Flows;
   /** Messages between processes. */
   readonly channels: Channels;
+  /** Named recipients with a durable inbox each. */
+  readonly agents: Agents;
+  readonly #mailroom: Mailroom;
   readonly #hub: ChannelHub;
   readonly #parts: ClientParts;
   readonly #workerId: string = newId();
@@ -105,12 +110,16 @@ export class Goalpost implements AsyncDisposable {
       },
       onMissed: () => this.#watch.look(),
     });
+    const mail = clientAgents(opened, this.#workerId, () => this.#goals);
+    this.agents = mail.agents;
+    this.#mailroom = mail.mailroom;
     this.#workers = new Workers({
       ...opened,
       registry: this.#registry,
       attendance: this.#attendance,
       onFinished: (run) => this.#finished(run),
       send: (channel, message) => this.channels.send(channel, message),
+      agents: this.agents.port,
       children: childRuns(() => ({ goals: this.#goals, workflows: this.#workflows })),
     });
     const wake = (): void => this.#workers.wake();
@@ -119,6 +128,7 @@ export class Goalpost implements AsyncDisposable {
       id: this.#workerId,
       lanes: [this.#lane],
       servesQueues: () => this.#registry.servesOthers,
+      onLapsed: () => this.#mailroom.lapsed(),
     });
     this.runs = new Runs(parts, this.#watch, {
       cancelled: (runId) => this.#abort(runId),
@@ -131,6 +141,7 @@ export class Goalpost implements AsyncDisposable {
     const starting = {
       ...parts,
       registry: this.#registry,
+      agents: this.agents.port,
       watch: this.#watch,
       runs: this.runs,
       worker: this.#worker,
@@ -172,6 +183,7 @@ export class Goalpost implements AsyncDisposable {
         queues: workers.queues ?? [DEFAULT_QUEUE],
         capabilities: workers.capabilities ?? [],
         maxOutputBytes: workers.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
+        starts: workers.start !== false,
       });
       if (workers.start !== false) {
         await gp.#workers.start(gp.#worker);
@@ -186,6 +198,7 @@ export class Goalpost implements AsyncDisposable {
   /** Adds an app's steps, decomposer and workflows. @throws INVALID_INPUT if another function has a name already */
   register(app: App): void {
     this.#registry.register(app);
+    registerAgents(this.agents, app, this.#parts.logger);
     this.#worker.wake();
   }
 
@@ -338,9 +351,9 @@ export class Goalpost implements AsyncDisposable {
     return composeGoals(goals.map(readGoal), one, parallel);
   }
 
-  /** Carries out what is ready now, and no more; returns how many tasks that were. For workers with `start: false`. */
-  tick(): Promise<number> {
-    return this.#worker.tick();
+  /** Carries out what is ready now, and no more; returns how many tasks and messages that were. For workers with `start: false`. */
+  async tick(): Promise<number> {
+    return (await this.#worker.tick()) + (await this.#mailroom.tick());
   }
 
   /**
@@ -359,7 +372,7 @@ export class Goalpost implements AsyncDisposable {
   async #close(graceMs: number): Promise<void> {
     this.#takeOver.close();
     this.#hub.refuseListeners();
-    await this.#workers.stopAll(graceMs);
+    await this.#mailroom.stop(graceMs, () => this.#workers.stopAll(graceMs));
     await this.#hub.close(graceMs);
     this.#watch.close();
     await this.#attendance.close();

@@ -1,3 +1,20 @@
+export {
+  AgentCoordination,
+  type CoordinationInput,
+  type CoordinationOutput,
+} from "./agent-coordination.ts";
+export type { AgentRegistration, Agents } from "./agents/agents.ts";
+export type { InboxMessage, InboxOptions, InboxStatus } from "./agents/inbox.ts";
+export type {
+  AgentBroadcast,
+  AgentMail,
+  AgentMessage,
+  AgentSummary,
+  KeyedReplyOptions,
+  ReplyOptions,
+  StepAgents,
+} from "./core/agent.ts";
+export type { AgentContext, AgentDefinition } from "./core/agent-definition.ts";
 export { type App, defineApp, isApp } from "./core/app.ts";
 export type { Clock } from "./core/clock.ts";
 export {

@@ -69,4 +69,6 @@ export interface ClientParts {
   readonly queues: readonly string[];
   readonly capabilities: readonly string[];
   readonly maxOutputBytes: number;
+  /** Whether the local worker runs by itself. */
+  readonly starts: boolean;
 }

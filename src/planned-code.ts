@@ -5,6 +5,7 @@ import {
   type Decomposer,
   type Goal,
   type GraphLimits,
+  type StepInfo,
   type TaskSpec,
   type ValidTaskGraph,
 } from "./core/goal.ts";
@@ -20,6 +21,7 @@ import { compileGraph } from "./plan/compile.ts";
 import { callDecomposer, describeSteps } from "./plan/decompose.ts";
 import { bindRefs } from "./plan/refs.ts";
 import { validate } from "./plan/validate.ts";
+import { agentStep, agentSteps, isAgentStep } from "./step-agents.ts";
 import { makeContext } from "./step-context.ts";
 
 /** What carries out a goal. */
@@ -56,7 +58,8 @@ export function plannedCode(
     return planCode(code, definition, node);
   }
   const name = node.spec.step ?? node.name;
-  const step = Object.hasOwn(code.steps, name) ? code.steps[name] : undefined;
+  const agent = isAgentStep(name) ? agentStep(name, node.spec.description ?? "") : undefined;
+  const step = Object.hasOwn(code.steps, name) ? code.steps[name] : agent;
   return step && stepCode(name, step, node);
 }
 
@@ -143,8 +146,10 @@ interface Planning {
 async function planTasks({ code, call, settings, definition, node }: Planning): Promise<ValidTaskGraph> {
   const { parent: taskId, description = "", depth = 0, args } = node.spec;
   const goal = toGoal(call.run.input);
+  const agents = await agentSteps(call.agents);
+  const steps = { ...agents.steps, ...code.steps };
   if (taskId === undefined && settings.graph) {
-    return validate(settings.graph, { steps: code.steps, limits: settings.limits });
+    return validate(settings.graph, { steps, limits: settings.limits });
   }
   const task =
     taskId === undefined
@@ -159,9 +164,10 @@ async function planTasks({ code, call, settings, definition, node }: Planning): 
     signal: call.signal,
     log: call.log,
     llm: noModels,
+    agents: agents.infos,
   });
   const within = { depth, taken: definition.names(), finished: new Set(Object.keys(call.inputs)) };
-  return validate(tasks, { steps: code.steps, limits: settings.limits, ...(task && { within }) });
+  return validate(tasks, { steps, limits: settings.limits, ...(task && { within }) });
 }
 
 export const noModels: DecomposeContext["llm"] = () =>
@@ -176,6 +182,8 @@ export interface PlanRequest {
   readonly signal: AbortSignal;
   readonly log: Logger;
   readonly llm: DecomposeContext["llm"];
+  /** Agents that can be steps. */
+  readonly agents: readonly StepInfo[];
 }
 
 /** Asks the decomposer, told of the steps and the limits. */
@@ -187,7 +195,7 @@ export async function askDecomposer(code: GoalCode, request: PlanRequest): Promi
     );
   }
   return callDecomposer(code.decomposer, request.goal, {
-    steps: await describeSteps(code.steps),
+    steps: [...(await describeSteps(code.steps)), ...request.agents],
     limits: { ...DEFAULT_LIMITS, ...request.limits },
     depth: request.depth ?? 0,
     task: request.task,

@@ -2,6 +2,7 @@ import type { Goal } from "./core/goal.ts";
 import type { StepContext } from "./core/step.ts";
 import type { TaskCall } from "./engine/code.ts";
 import type { Waits } from "./engine/waits.ts";
+import { stepAgents } from "./step-agents.ts";
 
 /** The ctx of a step, from the engine's view of its try. */
 export function makeContext<Input, Args>(
@@ -18,6 +19,7 @@ export function makeContext<Input, Args>(
     log: call.log,
     once: call.once as StepContext<Input, Args>["once"],
     channels: { send: call.send },
+    agents: stepAgents(call),
     progress: call.progress,
     ...makeWaits(call.waits),
   };

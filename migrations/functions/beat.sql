@@ -31,7 +31,12 @@ begin
         i.session_lock and i.heartbeat_at < _at - interval '1 second' and not goalpost.session_lock_is_held(i.lock_key)))
       from goalpost.instances i where i.status = 'online' and i.worker <> _worker) end,
     'leftBehind', case when (_beat->>'sweep')::boolean then (
-      select json_agg(distinct h.worker) from goalpost.handouts h
+      select json_agg(distinct h.worker)
+      from (
+        select worker from goalpost.handouts
+        union all
+        -- Who has only just begun may not have beaten yet.
+        select worker from goalpost.agent_streams where worker is not null and held_at < _at - interval '5 seconds') h
       where h.worker <> _worker and not exists (
         select 1 from goalpost.instances i where i.worker = h.worker and i.status = 'online')) end);
 end $$;

@@ -16,6 +16,7 @@ begin
     select d.id from goalpost.definitions d where d.run_id is not null and d.created_at < _before
       and not exists (select 1 from goalpost.runs r where r.id = d.run_id));
   perform goalpost.forget_definitions(_definitions);
+  perform goalpost.prune_mail(_before);
   delete from goalpost.instances where status <> 'online' and heartbeat_at < _before;
   get diagnostics _count = row_count;
   return _count;

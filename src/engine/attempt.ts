@@ -1,3 +1,4 @@
+import { NO_AGENTS } from "../core/agent.ts";
 import type { Clock } from "../core/clock.ts";
 import { type ErrorRecord, toErrorRecord } from "../core/error-record.ts";
 import { GoalpostError, isGoalpostError, RetryAfterError } from "../core/errors.ts";
@@ -26,6 +27,7 @@ export interface AttemptOptions {
   readonly maxOutputBytes: number;
   readonly children: ChildRuns;
   readonly send: TaskCall["send"];
+  readonly agents?: TaskCall["agents"] | undefined;
   readonly storeProgress: (progress: TaskProgress) => Promise<void>;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
@@ -155,6 +157,7 @@ function makeCall(options: AttemptOptions, own: { waits: Waits; approved: Json }
     log: options.logger,
     approvedArgs: own.approved ?? undefined,
     waits: own.waits,
+    agents: options.agents ?? NO_AGENTS,
     send: (channel, message) => {
       signal.throwIfAborted();
       return options.send(channel, message);

@@ -1,0 +1,7 @@
+import { AgentCoordination } from "./agent-coordination.ts";
+import type { AnyWorkflow } from "./core/workflow.ts";
+
+/** The workflows that every client knows without registration, by name. */
+export const BUILT_IN_WORKFLOWS: ReadonlyMap<string, AnyWorkflow> = new Map(
+  [AgentCoordination].map((one: AnyWorkflow) => [one.name, one]),
+);
