@@ -118,8 +118,7 @@ export class Agents {
     const outgoing = { ...this.#prepare(mail), wantsReply: true, asker: this.#parts.workerId };
     await this.#mailroom.checkRecipient(outgoing.to, outgoing.from);
     await this.#mailroom.listen();
-    await this.#mailroom.store([outgoing]);
-    return (await this.#mailroom.waitForReply(outgoing, { timeoutMs, signal })) as T;
+    return (await this.#mailroom.ask([outgoing], { timeoutMs, signal })) as T;
   }
 
   /**

@@ -1,5 +1,5 @@
 import { v5 as uuidOf } from "uuid";
-import type { AgentMail, AgentMessage, KeyedReplyOptions } from "../core/agent.ts";
+import type { AgentMail, AgentMessage, KeyedReplyOptions, ReplyOptions } from "../core/agent.ts";
 import type { AgentContext, AgentDefinition } from "../core/agent-definition.ts";
 import type { Clock } from "../core/clock.ts";
 import { toErrorRecord } from "../core/error-record.ts";
@@ -12,7 +12,6 @@ import { retryDelayMs } from "../core/retry.ts";
 import { checkMail, checkText } from "./check-mail.ts";
 import type { HandedMessage, Held, OutgoingMail, Parcel, Receipt } from "./mail-protocol.ts";
 import { Memo } from "./memo.ts";
-import type { Asked } from "./replies.ts";
 import { Stopwatch } from "./stopwatch.ts";
 
 /** What a handling needs of its client. */
@@ -26,10 +25,8 @@ export interface HandlingParts {
   readonly store: (parcel: Parcel) => Promise<Receipt>;
   /** Resolves if there is such an agent. @throws UNKNOWN_AGENT, INVALID_INPUT to oneself */
   readonly checkRecipient: (to: unknown, from: string | null) => Promise<void> | undefined;
-  readonly waitForReply: (
-    asked: Asked,
-    options: { timeoutMs?: number | undefined; signal: AbortSignal },
-  ) => Promise<Json>;
+  /** Stores messages, the last of them a request, and waits for its reply. */
+  readonly ask: (sends: readonly OutgoingMail[], options: ReplyOptions) => Promise<Json>;
   readonly client: string;
   readonly runGoal: RunGoal;
   /** It waits for something outside, and holds no slot until the returned function is called. */
@@ -271,11 +268,8 @@ export class Handling {
     await this.#parts.checkRecipient(request.to, request.from);
     const sends = [...this.#outbox, request];
     this.#outbox = [];
-    const { sent } = await this.#parts.store({ sends });
-    refuseUnsent(request.id, sent.at(-1));
     const { signal } = this.#abort;
-    const asked = { id: request.id, to: request.to };
-    return this.#outside(() => this.#parts.waitForReply(asked, { timeoutMs: options.timeoutMs, signal }));
+    return this.#outside(() => this.#parts.ask(sends, { timeoutMs: options.timeoutMs, signal }));
   }
 
   async #executeGoal(call: Parameters<AgentContext["executeGoal"]>): Promise<GoalResult> {

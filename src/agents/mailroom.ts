@@ -14,7 +14,7 @@ import { type RunGoal, refuseUnsent } from "./handling.ts";
 import { agentNames } from "./inbox.ts";
 import { MailExchange } from "./mail-exchange.ts";
 import type { MailReply, OutgoingMail } from "./mail-protocol.ts";
-import { type Asked, Replies } from "./replies.ts";
+import { Replies } from "./replies.ts";
 
 export const DEFAULT_CONCURRENCY = 10;
 /** How often inboxes are looked into: the net under the notifications. */
@@ -104,8 +104,29 @@ export class Mailroom {
     this.#watch();
   }
 
-  waitForReply(asked: Asked, options: ReplyOptions): Promise<Json> {
-    return this.#replies.wait(asked, options);
+  /**
+   * Stores a request, what is to be stored with it before it, and waits for its reply.
+   * @throws WAIT_TIMEOUT, INVALID_STATE, LEASE_LOST; what the agent failed with
+   */
+  async ask(sends: readonly OutgoingMail[], { timeoutMs, signal }: ReplyOptions): Promise<Json> {
+    const request = sends.at(-1) as OutgoingMail;
+    const unsent = new AbortController();
+    const signals = signal ? [signal, unsent.signal] : [unsent.signal];
+    // First, so that a reply finds somebody who waits for it.
+    const waiting = this.#replies.wait(request, { timeoutMs, signal: AbortSignal.any(signals) });
+    waiting.catch(() => undefined);
+    try {
+      const { sent } = await this.#exchange.add({ sends });
+      refuseUnsent(request.id, sent.at(-1));
+      if (sent.at(-1) === "seen") {
+        // The reply may have been there before anybody here waited for it.
+        this.look();
+      }
+    } catch (error) {
+      unsent.abort();
+      throw error;
+    }
+    return waiting;
   }
 
   /** Handles what is there now, and no more; returns how many messages that were. For clients that tick. */
@@ -193,7 +214,7 @@ export class Mailroom {
       client: workerId,
       store: (parcel) => this.#exchange.add(parcel),
       checkRecipient: (to, from) => this.checkRecipient(to, from),
-      waitForReply: (asked, options) => this.#replies.wait(asked, options),
+      ask: (sends, options) => this.ask(sends, options),
       onRoom: () => this.#taking && this.#exchange.poll(),
     });
   }
