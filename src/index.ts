@@ -86,6 +86,24 @@ export type { Subscription } from "./messaging/subscription.ts";
 export { migrateDatabase } from "./migrate-database.ts";
 export type { OpenOptions, WorkersOptions } from "./open-options.ts";
 export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./options.ts";
+export {
+  type DebateOptions,
+  type DebateRound,
+  type DebateView,
+  debate,
+  type JudgeView,
+} from "./patterns/debate.ts";
+export { type HandOffChoice, type HandOffOptions, type HandOffView, handOff } from "./patterns/hand-off.ts";
+export { type MapReduceOptions, mapReduce } from "./patterns/map-reduce.ts";
+export type { Member, PatternContext, PatternOptions } from "./patterns/member.ts";
+export {
+  type Assignment,
+  type SupervisorChoice,
+  type SupervisorOptions,
+  type SupervisorView,
+  supervisor,
+} from "./patterns/supervisor.ts";
+export { type VoteOptions, type VoteResult, type VoteView, vote } from "./patterns/vote.ts";
 export { type RenderOptions, renderMermaid, renderTree } from "./plan/render.ts";
 export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
 export type { Queues } from "./queues.ts";

@@ -5,6 +5,7 @@ import * as testing from "../src/testing/index.ts";
 test("goalpost exports these names", () => {
   expect(Object.keys(goalpost).toSorted()).toMatchInlineSnapshot(`
     [
+      "AgentCoordination",
       "Goalpost",
       "GoalpostError",
       "InvalidGraphError",
@@ -13,18 +14,23 @@ test("goalpost exports these names", () => {
       "RunFailedError",
       "VERSION",
       "databaseFromEnvironment",
+      "debate",
       "defineApp",
       "defineStep",
       "defineSteps",
       "executeGoal",
+      "handOff",
       "isApp",
       "isGoalpostError",
+      "mapReduce",
       "migrateDatabase",
       "renderMermaid",
       "renderTree",
       "rule",
       "rules",
       "silentLogger",
+      "supervisor",
+      "vote",
       "workflow",
     ]
   `);
