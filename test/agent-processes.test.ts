@@ -97,7 +97,7 @@ describe("agents in several processes", () => {
     const { url, gp, handled, backlog, ledger } = await openSite();
     const random = seededRandom();
     const senders = Array.from({ length: 12 }, (_, index) => `s${index}`);
-    const perSender = 120;
+    const perSender = 200;
     const workers = [await startWorker(url), await startWorker(url), await startWorker(url)];
     const sending = Promise.all(
       senders.map(async (from) => {
@@ -106,17 +106,23 @@ describe("agents in several processes", () => {
         }
       }),
     );
-    for (let kills = 0; kills < 4; kills++) {
-      await sleep(200 + random() * 600);
-      const index = Math.floor(random() * workers.length);
-      await kill(workers[index] as ChildProcess);
-      workers[index] = await startWorker(url);
+    const restarted: Promise<ChildProcess>[] = [];
+    for (const worker of workers) {
+      await sleep(300 + random() * 600);
+      await kill(worker);
+      restarted.push(startWorker(url));
+    }
+    for (const worker of await Promise.all(restarted.slice(0, 2))) {
+      await sleep(random() * 300);
+      await kill(worker);
     }
     await sending;
     while ((await backlog()) > 0) {
       await sleep(50);
     }
     const all = await handled();
+    // Otherwise nobody was killed in the middle of anything.
+    expect(all.filter(({ attempt }) => attempt === 1).length).toBeGreaterThan(senders.length * perSender);
     const expected = Array.from({ length: perSender }, (_, n) => n);
     for (const [sender, ns] of bySender(all.map(({ sender, n }) => ({ who: sender, n })))) {
       // First handlings are in order, and so is what was handled again after a loss or a failure.

@@ -97,7 +97,7 @@ describeOnEachBackend("patterns", (backend) => {
     await gp.agents.register(name, { description: "", onMessage: ({ payload }) => `agent ${payload}` });
     const child = workflow<Json>(`pattern_child${names++}`).step("work", ({ run }) => `child ${run}`);
     const run = workflow(`pattern${names++}`).step("play", (_, ctx) =>
-      mapReduce(ctx, { items: [1, 2], map: `agent:${name}`, reduce: child as never }),
+      mapReduce(ctx, { items: [1, 2], map: `agent:${name}`, reduce: child }),
     );
     const { runId } = await gp.start(run, null);
     for (let ticks = 0; ticks < 30; ticks++) {
