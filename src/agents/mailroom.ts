@@ -162,10 +162,9 @@ export class Mailroom {
     }
   }
 
-  /** Handles nothing more; then stops the workers, who may send messages until then; then stops. */
+  /** Handles nothing more, while the workers stop: one grace for both. Messages can be sent until then. */
   async stop(graceMs: number, stopWorkers: () => Promise<void>): Promise<void> {
-    await this.#drain(graceMs);
-    await stopWorkers();
+    await Promise.all([this.#drain(graceMs), stopWorkers()]);
     await this.#close(graceMs);
   }
 
