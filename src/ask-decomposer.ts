@@ -6,6 +6,7 @@ import {
   type Goal,
   type GraphLimits,
   type Replan,
+  type StepInfo,
   type TaskSpec,
 } from "./core/goal.ts";
 import type { Json } from "./core/json.ts";
@@ -54,6 +55,8 @@ export interface PlanRequest {
   readonly stream?: DecomposeContext["stream"];
   readonly streamed?: readonly TaskSpec[] | undefined;
   readonly llm: DecomposeContext["llm"];
+  /** Agents that can be steps. */
+  readonly agents: readonly StepInfo[];
 }
 
 /** Asks the decomposer, told of the steps and the limits. */
@@ -65,7 +68,7 @@ export async function askDecomposer(code: GoalCode, request: PlanRequest): Promi
     );
   }
   return callDecomposer(code.decomposer, request.goal, {
-    steps: await describeSteps(code.steps),
+    steps: [...(await describeSteps(code.steps)), ...request.agents],
     limits: { ...DEFAULT_LIMITS, ...request.limits },
     depth: request.depth ?? 0,
     task: request.task,

@@ -1,4 +1,5 @@
 import type { GoalCode, GoalSettings } from "./ask-decomposer.ts";
+import { BUILT_IN_WORKFLOWS } from "./built-in-workflows.ts";
 import type { App } from "./core/app.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { Decomposer, TaskSpec } from "./core/goal.ts";
@@ -8,19 +9,16 @@ import type { AnyWorkflow } from "./core/workflow.ts";
 import type { TaskCode } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import type { RunInfo } from "./engine/protocol.ts";
-import { LLM_REQUEST_WORKFLOW, LlmRequest } from "./llm-request.ts";
 import { plannedCode } from "./planned-code.ts";
 import type { RunPlace } from "./run-place.ts";
 import { registeredCode, staticCode } from "./static-code.ts";
+import { isAgentStep } from "./step-agents.ts";
 
 /** The name under which the runs of goals are listed. */
 export const GOAL_WORKFLOW = "goal";
 
 /** Finished runs, and distributed ones, whose code is kept: nobody need tell this process how those end. */
 const MAX_KEPT = 1000;
-
-/** Workflows that every client knows. */
-const BUILT_IN: ReadonlyMap<string, AnyWorkflow> = new Map([[LLM_REQUEST_WORKFLOW, LlmRequest]]);
 
 /** What a run was started with here. */
 export type RunCode = { readonly workflow: AnyWorkflow } | { readonly goal: GoalCode };
@@ -43,8 +41,7 @@ export class CodeRegistry {
       });
     }
     for (const workflow of app.workflows ?? []) {
-      const known = this.#workflows.get(workflow.name) ?? BUILT_IN.get(workflow.name);
-      refuseOther("workflow", workflow.name, { known, given: workflow });
+      refuseOther("workflow", workflow.name, { known: this.#workflowOf(workflow.name), given: workflow });
     }
     refuseOther("app's", "decomposer", { known: this.#decomposer, given: app.decomposer });
     this.#steps = { ...this.#steps, ...app.steps };
@@ -103,6 +100,10 @@ export class CodeRegistry {
     }
   }
 
+  #workflowOf(name: string): AnyWorkflow | undefined {
+    return this.#workflows.get(name) ?? BUILT_IN_WORKFLOWS.get(name);
+  }
+
   find(run: RunInfo, definition: RunDefinition, node: DefinitionNode): TaskCode | undefined {
     const bound = this.#byRun.get(run.id) ?? this.#shared.get(run.id);
     if (bound && "goal" in bound) {
@@ -117,7 +118,7 @@ export class CodeRegistry {
     if (!bound && run.source === "dynamic") {
       return registeredCode(this.#steps, node);
     }
-    const workflow = bound?.workflow ?? this.#workflows.get(run.workflow) ?? BUILT_IN.get(run.workflow);
+    const workflow = bound?.workflow ?? this.#workflowOf(run.workflow);
     return workflow && staticCode(workflow, node);
   }
 }
@@ -142,7 +143,7 @@ function knowsSteps(code: GoalCode, task: TaskSpec): boolean {
   }
   return task.subtasks?.length
     ? task.subtasks.every((subtask) => knowsSteps(code, subtask))
-    : Object.hasOwn(code.steps, task.step ?? task.id);
+    : Object.hasOwn(code.steps, task.step ?? task.id) || isAgentStep(task.step ?? task.id);
 }
 
 function refuseOther(kind: string, name: string, { known, given }: { known: unknown; given: unknown }): void {

@@ -9,6 +9,7 @@ import {
 } from "./ask-decomposer.ts";
 import type { CodeRegistry } from "./code-registry.ts";
 import { GOAL_WORKFLOW } from "./code-registry.ts";
+import type { AgentPort } from "./core/agent.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
@@ -36,6 +37,7 @@ import { type GoalHandle, type GoalResult, tasksOf, throwUnlessCompleted } from 
 import type { RunStarter } from "./run-starter.ts";
 import type { RunWatch } from "./run-watch.ts";
 import type { Runs } from "./runs.ts";
+import { agentSteps } from "./step-agents.ts";
 import { getGraph } from "./store/plan-versions.ts";
 import { savePlan } from "./store/plans.ts";
 import { retryRun } from "./store/run-actions.ts";
@@ -52,6 +54,7 @@ export interface GoalRunsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly registry: CodeRegistry;
+  readonly agents: AgentPort;
   readonly watch: RunWatch;
   readonly runs: Runs;
   readonly worker: Worker;
@@ -138,7 +141,8 @@ export class GoalRuns {
   ): Promise<GoalHandle> {
     const limits = checkGoalOptions(options);
     const code = this.#o.registry.goalCode(undefined, steps);
-    const valid = await validate(tasksOf(graph), { steps: code.steps, limits });
+    const agents = await agentSteps(this.#o.agents);
+    const valid = await validate(tasksOf(graph), { steps: { ...agents.steps, ...code.steps }, limits });
     const goal = options.goal ?? valid.tasks.map((task) => task.description).join("; ");
     return this.start(goal, { decomposer: undefined, steps, options, graph: valid.tasks });
   }
@@ -165,9 +169,14 @@ export class GoalRuns {
       signal.throwIfAborted();
       const llm: DecomposeContext["llm"] = (request) =>
         this.#o.models.ask(request, { signal, workflow: GOAL_WORKFLOW, labels: options.labels });
-      const asked = askDecomposer(code, { goal, limits, signal, log: this.#o.logger, llm });
+      const agents = await agentSteps(this.#o.agents);
+      const log = this.#o.logger;
+      const asked = askDecomposer(code, { goal, limits, signal, log, llm, agents: agents.infos });
       const { tasks, origin } = await rejectOnAbort(asked, signal);
-      const valid = await validate(tasks, { steps: steps ? code.steps : stepsIfAny(code), limits });
+      // Without any steps registered or given, a plan is checked as a plan only.
+      const known =
+        steps || Object.keys(code.steps).length > 0 ? { ...agents.steps, ...code.steps } : undefined;
+      const valid = await validate(tasks, { steps: known, limits });
       const graph = origin ? { ...valid, origin } : valid;
       await savePlan(this.#o.driver, { id: newId(), goal, graph });
       return graph;
@@ -258,11 +267,6 @@ export class GoalRuns {
       durationMs: (run.finishedAt?.getTime() ?? 0) - run.createdAt.getTime(),
     };
   }
-}
-
-/** Without any steps registered or given, a plan is checked as a plan only. */
-function stepsIfAny(code: GoalCode): StepMap | undefined {
-  return Object.keys(code.steps).length > 0 ? code.steps : undefined;
 }
 
 function rejectOnAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

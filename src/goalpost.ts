@@ -1,20 +1,20 @@
 import { v7 as newId } from "uuid";
+import type { Agents } from "./agents/agents.ts";
 import { Attendance, takeAllForLost } from "./attendance.ts";
 import { Budgets } from "./budgets.ts";
 import { cancelOnAbort } from "./cancel-on-abort.ts";
 import { childRuns } from "./child-runs.ts";
+import { clientAgents, type Mailroom, registerAgents } from "./client-agents.ts";
 import { CodeRegistry } from "./code-registry.ts";
 import { composeGoals } from "./compose-goals.ts";
 import type { App } from "./core/app.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { FlowFunctions, FlowRef } from "./core/flow.ts";
 import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
-import { DEFAULT_QUEUE, instanceLane } from "./core/lanes.ts";
-import { check } from "./core/policy.ts";
+import { instanceLane } from "./core/lanes.ts";
 import type { StepMap } from "./core/step.ts";
 import type { Workflow } from "./core/workflow.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
-import { systemClock } from "./engine/system-clock.ts";
 import type { Worker as EngineWorker } from "./engine/worker.ts";
 import { databaseFromEnvironment } from "./environment.ts";
 import { FlowRuns } from "./flow-runs.ts";
@@ -26,7 +26,7 @@ import { LlmCalls } from "./llm-calls.ts";
 import { LlmClient } from "./llm-client.ts";
 import { ChannelHub } from "./messaging/channel-hub.ts";
 import { Channels } from "./messaging/channels.ts";
-import { type ClientParts, checkInstanceId, type OpenOptions, type WorkersOptions } from "./open-options.ts";
+import { type ClientParts, type OpenOptions, readOptions } from "./open-options.ts";
 import {
   type ComposeOptions,
   checkGoalOptions,
@@ -56,19 +56,9 @@ import { openDriver } from "./store/open-driver.ts";
 import { retryRun } from "./store/run-actions.ts";
 import { timedDriver } from "./store/timed-driver.ts";
 import { TakeOver } from "./take-over.ts";
-import { stderrLogger } from "./telemetry/stderr-logger.ts";
 import { UsageBook } from "./usage.ts";
-import {
-  checkServing,
-  DEFAULT_CONCURRENCY,
-  DEFAULT_GRACE_MS,
-  type Worker,
-  type WorkerOptions,
-  Workers,
-} from "./workers.ts";
+import { DEFAULT_GRACE_MS, type Worker, type WorkerOptions, Workers } from "./workers.ts";
 import { WorkflowRuns } from "./workflow-runs.ts";
-
-const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /** A client: one database, one local worker, and more if asked for. Made by {@link Goalpost.open}. */
 export class Goalpost implements AsyncDisposable {
@@ -86,6 +76,9 @@ export class Goalpost implements AsyncDisposable {
   readonly channels: Channels;
   readonly llm: LlmCalls;
   readonly #models: LlmClient;
+  /** Named recipients with a durable inbox each. */
+  readonly agents: Agents;
+  readonly #mailroom: Mailroom;
   readonly #hub: ChannelHub;
   readonly #parts: ClientParts;
   readonly #workerId: string = newId();
@@ -120,6 +113,9 @@ export class Goalpost implements AsyncDisposable {
       },
       onMissed: () => this.#watch.look(),
     });
+    const mail = clientAgents(opened, { workerId: this.#workerId, models: this.#models }, () => this.#goals);
+    this.agents = mail.agents;
+    this.#mailroom = mail.mailroom;
     this.#workers = new Workers({
       ...opened,
       registry: this.#registry,
@@ -127,6 +123,7 @@ export class Goalpost implements AsyncDisposable {
       onFinished: (run) => this.#finished(run),
       send: (channel, message) => this.channels.send(channel, message),
       models: this.#models,
+      agents: this.agents.port,
       children: childRuns(parts.driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
     });
     const wake = (): void => this.#workers.wake();
@@ -135,6 +132,7 @@ export class Goalpost implements AsyncDisposable {
       id: this.#workerId,
       lanes: [this.#lane],
       servesQueues: () => this.#registry.servesOthers,
+      onLapsed: () => this.#mailroom.lapsed(),
     });
     this.runs = new Runs(parts, this.#watch, {
       cancelled: (runId) => this.#abort(runId),
@@ -147,6 +145,7 @@ export class Goalpost implements AsyncDisposable {
     const starting = {
       ...parts,
       registry: this.#registry,
+      agents: this.agents.port,
       watch: this.#watch,
       models: this.#models,
       runs: this.runs,
@@ -168,32 +167,17 @@ export class Goalpost implements AsyncDisposable {
    * @throws INVALID_INPUT, DATABASE_BUSY, DATABASE_UNAVAILABLE, DATABASE_AHEAD
    */
   static async open(options: OpenOptions = {}): Promise<Goalpost> {
-    const workers: WorkersOptions =
-      options.workers === false ? { concurrency: 0, queues: [], start: false } : (options.workers ?? {});
-    checkServing(workers, "workers");
-    check(workers.concurrency, { what: "workers.concurrency", least: 0, whole: true });
-    check(workers.maxOutputBytes, { what: "workers.maxOutputBytes", least: 1, whole: true });
-    const name = checkInstanceId(options.instanceId);
-    const logger = options.logger ?? stderrLogger;
-    const { driver, exclusive } = await openDriver(options.database ?? databaseFromEnvironment(), logger);
+    const parts = readOptions(options);
+    const database = options.database ?? databaseFromEnvironment();
+    const { driver, exclusive } = await openDriver(database, parts.logger);
     let gp: Goalpost | undefined;
     try {
       await migrate(driver);
       if (exclusive) {
-        await takeAllForLost(timedDriver(driver, options.clock ?? systemClock));
+        await takeAllForLost(timedDriver(driver, parts.clock));
       }
-      gp = new Goalpost({
-        driver,
-        logger,
-        clock: options.clock ?? systemClock,
-        name,
-        concurrency: workers.concurrency ?? DEFAULT_CONCURRENCY,
-        queues: workers.queues ?? [DEFAULT_QUEUE],
-        capabilities: workers.capabilities ?? [],
-        maxOutputBytes: workers.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
-        llm: options.llm ?? {},
-      });
-      if (workers.start !== false) {
+      gp = new Goalpost({ ...parts, driver });
+      if (parts.starts) {
         await gp.#workers.start(gp.#worker);
       }
       return gp;
@@ -206,6 +190,7 @@ export class Goalpost implements AsyncDisposable {
   /** Adds an app's steps, decomposer and workflows. @throws INVALID_INPUT if another function has a name already */
   register(app: App): void {
     this.#registry.register(app);
+    registerAgents(this.agents, app, this.#parts.logger);
     this.#worker.wake();
   }
 
@@ -341,9 +326,9 @@ export class Goalpost implements AsyncDisposable {
     return composeGoals(goals.map(readGoal), one, parallel);
   }
 
-  /** Carries out what is ready now, and no more; returns how many tasks that were. For workers with `start: false`. */
-  tick(): Promise<number> {
-    return this.#worker.tick();
+  /** Carries out what is ready now, and no more; returns how many tasks and messages that were. For workers with `start: false`. */
+  async tick(): Promise<number> {
+    return (await this.#worker.tick()) + (await this.#mailroom.tick());
   }
 
   /**
@@ -362,7 +347,7 @@ export class Goalpost implements AsyncDisposable {
   async #close(graceMs: number): Promise<void> {
     this.#takeOver.close();
     this.#hub.refuseListeners();
-    await this.#workers.stopAll(graceMs);
+    await this.#mailroom.stop(graceMs, () => this.#workers.stopAll(graceMs));
     await this.#models.close();
     await this.#hub.close(graceMs);
     this.#watch.close();

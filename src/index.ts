@@ -1,4 +1,21 @@
+export {
+  AgentCoordination,
+  type CoordinationInput,
+  type CoordinationOutput,
+} from "./agent-coordination.ts";
+export type { AgentRegistration, Agents } from "./agents/agents.ts";
+export type { InboxMessage, InboxOptions, InboxStatus } from "./agents/inbox.ts";
 export type { Budgets, LabelTarget } from "./budgets.ts";
+export type {
+  AgentBroadcast,
+  AgentMail,
+  AgentMessage,
+  AgentSummary,
+  KeyedReplyOptions,
+  ReplyOptions,
+  StepAgents,
+} from "./core/agent.ts";
+export type { AgentContext, AgentDefinition } from "./core/agent-definition.ts";
 export { type App, defineApp, isApp } from "./core/app.ts";
 export type { Clock } from "./core/clock.ts";
 export {
@@ -100,6 +117,24 @@ export type { Subscription } from "./messaging/subscription.ts";
 export { migrateDatabase } from "./migrate-database.ts";
 export type { OpenOptions, WorkersOptions } from "./open-options.ts";
 export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./options.ts";
+export {
+  type DebateOptions,
+  type DebateRound,
+  type DebateView,
+  debate,
+  type JudgeView,
+} from "./patterns/debate.ts";
+export { type HandOffChoice, type HandOffOptions, type HandOffView, handOff } from "./patterns/hand-off.ts";
+export { type MapReduceOptions, mapReduce } from "./patterns/map-reduce.ts";
+export type { Member, PatternContext, PatternOptions } from "./patterns/member.ts";
+export {
+  type Assignment,
+  type SupervisorChoice,
+  type SupervisorOptions,
+  type SupervisorView,
+  supervisor,
+} from "./patterns/supervisor.ts";
+export { type VoteOptions, type VoteResult, type VoteView, vote } from "./patterns/vote.ts";
 export { type LlmDecomposerOptions, llmDecomposer } from "./plan/llm-decomposer.ts";
 export type { PlanPrompt } from "./plan/plan-prompt.ts";
 export type { PlanExample, PromptFacts } from "./plan/prompt-facts.ts";

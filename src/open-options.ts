@@ -1,10 +1,15 @@
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
+import { DEFAULT_QUEUE } from "./core/lanes.ts";
 import type { LlmOptions } from "./core/llm-options.ts";
 import type { Logger } from "./core/logger.ts";
+import { check } from "./core/policy.ts";
+import { systemClock } from "./engine/system-clock.ts";
 import { defaultInstanceId } from "./environment.ts";
 import type { Database } from "./store/open-driver.ts";
+import { stderrLogger } from "./telemetry/stderr-logger.ts";
+import { checkServing, DEFAULT_CONCURRENCY } from "./workers.ts";
 
 /** How a client is opened. */
 export interface OpenOptions {
@@ -42,9 +47,10 @@ export interface WorkersOptions {
 }
 
 const MAX_INSTANCE_ID_LENGTH = 200;
+const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /** What the process is called. @throws INVALID_INPUT if it cannot be shown in lists */
-export function checkInstanceId(instanceId: unknown = defaultInstanceId()): string {
+function checkInstanceId(instanceId: unknown = defaultInstanceId()): string {
   const fits =
     typeof instanceId === "string" &&
     instanceId.trim() !== "" &&
@@ -70,4 +76,26 @@ export interface ClientParts {
   readonly capabilities: readonly string[];
   readonly maxOutputBytes: number;
   readonly llm: LlmOptions;
+  /** Whether the local worker runs by itself. */
+  readonly starts: boolean;
+}
+
+/** What a client is made of, but for its database. @throws INVALID_INPUT for options out of range */
+export function readOptions(options: OpenOptions): Omit<ClientParts, "driver"> {
+  const workers: WorkersOptions =
+    options.workers === false ? { concurrency: 0, queues: [], start: false } : (options.workers ?? {});
+  checkServing(workers, "workers");
+  check(workers.concurrency, { what: "workers.concurrency", least: 0, whole: true });
+  check(workers.maxOutputBytes, { what: "workers.maxOutputBytes", least: 1, whole: true });
+  return {
+    logger: options.logger ?? stderrLogger,
+    clock: options.clock ?? systemClock,
+    name: checkInstanceId(options.instanceId),
+    concurrency: workers.concurrency ?? DEFAULT_CONCURRENCY,
+    queues: workers.queues ?? [DEFAULT_QUEUE],
+    capabilities: workers.capabilities ?? [],
+    maxOutputBytes: workers.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
+    llm: options.llm ?? {},
+    starts: workers.start !== false,
+  };
 }

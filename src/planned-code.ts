@@ -7,6 +7,7 @@ import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import { parseArgs } from "./plan/check-args.ts";
 import { bindRefs } from "./plan/refs.ts";
 import { planCode } from "./planning.ts";
+import { agentStep, isAgentStep } from "./step-agents.ts";
 import { makeContext } from "./step-context.ts";
 
 /** The code of a node of a planned run; undefined if the step is unknown here. */
@@ -19,7 +20,8 @@ export function plannedCode(
     return planCode(code, definition, node);
   }
   const name = node.spec.step ?? node.name;
-  const step = Object.hasOwn(code.steps, name) ? code.steps[name] : undefined;
+  const agent = isAgentStep(name) ? agentStep(name, node.spec.description ?? "") : undefined;
+  const step = Object.hasOwn(code.steps, name) ? code.steps[name] : agent;
   return step && stepCode(name, step, node);
 }
 

@@ -23,6 +23,7 @@ import { type ValidateOptions, validate } from "./plan/validate.ts";
 import { findSite, type PlanSite } from "./plan-site.ts";
 import { PlanStream } from "./plan-stream.ts";
 import { tasksOf } from "./run-result.ts";
+import { agentSteps } from "./step-agents.ts";
 import { PROPOSED_PLAN } from "./store/plans.ts";
 import { makeTaskLlm } from "./task-llm.ts";
 
@@ -32,19 +33,25 @@ export function planCode(code: GoalCode, definition: RunDefinition, node: Defini
     policy: resolvePolicy(node.spec, { timeoutMs: DEFAULT_PLAN_TIMEOUT_MS }),
     async execute(call) {
       const site = await findSite(call, definition, node);
-      return new Planning(code, call, site).run();
+      const agents = await agentSteps(call.agents);
+      return new Planning({ ...code, agents }, call, site).run();
     },
   };
 }
 
+/** What can carry a plan out. */
+interface KnownCode extends GoalCode {
+  readonly agents: Awaited<ReturnType<typeof agentSteps>>;
+}
+
 /** One try of making a plan. */
 class Planning {
-  readonly #code: GoalCode;
+  readonly #code: KnownCode;
   readonly #call: TaskCall;
   readonly #site: PlanSite;
   readonly #settings: GoalSettings;
 
-  constructor(code: GoalCode, call: TaskCall, site: PlanSite) {
+  constructor(code: KnownCode, call: TaskCall, site: PlanSite) {
     this.#code = code;
     this.#call = call;
     this.#site = site;
@@ -118,6 +125,7 @@ class Planning {
       ...(!approvePlan && { stream: (part) => stream.add(this.#withoutKept(part)) }),
       ...(stream.before.length > 0 && { streamed: stream.before }),
       llm: makeTaskLlm(this.#call),
+      agents: this.#code.agents.infos,
     });
   }
 
@@ -139,7 +147,7 @@ class Planning {
 
   #within(taken: Iterable<string>, finished: Iterable<string>): ValidateOptions {
     return {
-      steps: this.#code.steps,
+      steps: { ...this.#code.agents.steps, ...this.#code.steps },
       limits: this.#settings.limits,
       within: {
         depth: this.#site.place.depth,

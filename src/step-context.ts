@@ -1,8 +1,10 @@
+import type { StepAgents } from "./core/agent.ts";
 import type { Goal } from "./core/goal.ts";
 import type { ModelCalls } from "./core/model-calls.ts";
 import type { StepContext } from "./core/step.ts";
 import type { TaskCall } from "./engine/code.ts";
 import type { Waits } from "./engine/waits.ts";
+import { stepAgents } from "./step-agents.ts";
 import { type AskModel, makeTaskLlm } from "./task-llm.ts";
 
 const CALL: unique symbol = Symbol("goalpost.call");
@@ -18,6 +20,7 @@ export function makeContext<Input, Args>(
   own: { readonly input: Input; readonly args: Args; readonly goal: Goal | undefined },
 ): StepContext<Input, Args> {
   let llm: AskModel | undefined;
+  let agents: StepAgents | undefined;
   const ctx: StepContext<Input, Args> & { readonly [CALL]: TaskCall } = {
     ...own,
     [CALL]: call,
@@ -36,6 +39,10 @@ export function makeContext<Input, Args>(
     },
     channels: { send: (channel, message) => call.send(channel, message) },
     progress: (fraction, note) => call.progress(fraction, note),
+    get agents() {
+      agents ??= stepAgents(call);
+      return agents;
+    },
     ...makeWaits(call.waits),
   };
   return ctx;

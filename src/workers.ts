@@ -55,12 +55,13 @@ export interface WorkersParts {
   readonly children: ChildRuns;
   readonly send: EngineWorkerOptions["send"];
   readonly models: EngineWorkerOptions["models"];
+  readonly agents: EngineWorkerOptions["agents"];
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
 type Serving = Pick<
   EngineWorkerOptions,
-  "id" | "lanes" | "queues" | "capabilities" | "concurrency" | "servesQueues"
+  "id" | "lanes" | "queues" | "capabilities" | "concurrency" | "servesQueues" | "onLapsed"
 >;
 
 /** The workers of one client. */

@@ -180,7 +180,7 @@ describe.runIf(binary)("behind PgBouncer in transaction mode", () => {
           "select 1 from pg_locks l join pg_database d on d.oid = l.database where locktype = 'advisory' and datname = current_database()",
         )
       ).rows;
-    await expect.poll(locks).toEqual([]);
+    await expect.poll(locks, { timeout: 10_000 }).toEqual([]);
     const through = openPool(pooler.url);
     const { rows: channels } = await through.query("select pg_listening_channels()");
     expect(channels).toEqual([]);

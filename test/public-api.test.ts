@@ -5,6 +5,7 @@ import * as testing from "../src/testing/index.ts";
 test("goalpost exports these names", () => {
   expect(Object.keys(goalpost).toSorted()).toMatchInlineSnapshot(`
     [
+      "AgentCoordination",
       "Goalpost",
       "GoalpostError",
       "InvalidGraphError",
@@ -15,19 +16,24 @@ test("goalpost exports these names", () => {
       "RunFailedError",
       "VERSION",
       "databaseFromEnvironment",
+      "debate",
       "defineApp",
       "defineStep",
       "defineSteps",
       "executeGoal",
+      "handOff",
       "isApp",
       "isGoalpostError",
       "llmDecomposer",
+      "mapReduce",
       "migrateDatabase",
       "renderMermaid",
       "renderTree",
       "rule",
       "rules",
       "silentLogger",
+      "supervisor",
+      "vote",
       "workflow",
     ]
   `);

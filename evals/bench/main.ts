@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Goalpost, silentLogger, VERSION } from "goalpost";
 import type { GrowthFigures } from "./compare-sizes.ts";
+import { measureAgents } from "./measure-agents.ts";
 import { type CrowdFigures, measureCrowds } from "./measure-crowds.ts";
 import { measureGraphs } from "./measure-graphs.ts";
 import { measureIdle } from "./measure-idle.ts";
@@ -54,6 +55,9 @@ const sections: readonly Section[] = [
     Object.entries(figures).map(([name, crowd]) => describeCrowd(name, crowd)),
   ),
   section("llm", measureLlm, describeLlm),
+  section("agents", measureAgents, ({ messagesPerSecond, p50Ms, p95Ms }) => [
+    `messages between two processes: ${messagesPerSecond}/s; one alone p50 ${p50Ms} ms, p95 ${p95Ms} ms`,
+  ]),
   section("idle", measureIdle, ({ statementsPerSecond }) => [
     `an idle client: ${statementsPerSecond} statements/s`,
   ]),

@@ -32,7 +32,12 @@ begin
       from goalpost.instances i where i.status = 'online' and i.worker <> _worker) end,
     'leftBehind', case when (_beat->>'sweep')::boolean then (
       select json_agg(distinct l.worker) from (
-        select h.worker from goalpost.handouts h
+        select h.worker
+        from (
+          select worker from goalpost.handouts
+          union all
+          -- Who has only just begun may not have beaten yet.
+          select worker from goalpost.agent_streams where worker is not null and held_at < _at - interval '5 seconds') h
         where h.worker <> _worker and not exists (
           select 1 from goalpost.instances i where i.worker = h.worker and i.status = 'online')
         union all

@@ -19,7 +19,7 @@ begin
   if cardinality(_lanes) > 1 then
     _order := array(
       select l.lane from unnest(_lanes) l(lane)
-      cross join lateral goalpost.floor_of(l.lane, _whole) f
+      cross join lateral goalpost.floor_of(_worker, l.lane, _whole) f
       cross join lateral (
         select r.prio, r.key, r.rank from goalpost.ready r
         where r.lane = l.lane and (r.prio, r.key, r.rank) >= (f.prio, f.key, f.rank)
@@ -39,7 +39,7 @@ begin
       end if;
       continue when _free <= 0;
     end if;
-    _floor := goalpost.floor_of(_lane, _whole);
+    _floor := goalpost.floor_of(_worker, _lane, _whole);
     _since := clock_timestamp();
     with candidate as (
       delete from goalpost.ready q where q.ctid = any(array(
@@ -53,7 +53,7 @@ begin
       (array_agg(row(c.prio, c.key, c.rank)::goalpost.place order by c.prio desc, c.key desc, c.rank desc))[1] as last
     into _took from candidate c;
     if _took.runs is not null then
-      perform goalpost.keep_floor(_lane, _floor, _took.last, _since);
+      perform goalpost.keep_floor(_worker, _lane, _floor, _took.last, _since);
     end if;
     _runs := _runs || _took.runs;
     _positions := _positions || _took.positions;

@@ -46,7 +46,7 @@ begin
     _room := 0;
   end if;
   if _room > 0 and (_reports is not null or _starts is not null) then
-    _head := goalpost.best_place(_lanes, _poll);
+    _head := goalpost.best_place(_worker, _lanes, _poll);
   end if;
   if _marks is not null then
     _stale := goalpost.save_checkpoints(_worker, _marks, _values);

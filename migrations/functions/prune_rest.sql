@@ -17,6 +17,8 @@ begin
       and not exists (select 1 from goalpost.runs r where r.id = d.run_id));
   perform goalpost.forget_definitions(_definitions);
   delete from goalpost.budgets where scope = 'request' and changed_at < _before;
+  perform goalpost.prune_mail(_before);
+  delete from goalpost.floors where until < extract(epoch from _before);
   delete from goalpost.instances where status <> 'online' and heartbeat_at < _before;
   get diagnostics _count = row_count;
   return _count;

@@ -1,3 +1,4 @@
+import type { AgentDefinition } from "./agent-definition.ts";
 import type { Decomposer } from "./goal.ts";
 import type { StepMap } from "./step.ts";
 import type { AnyWorkflow } from "./workflow.ts";
@@ -7,6 +8,8 @@ export interface App {
   readonly steps?: StepMap | undefined;
   readonly decomposer?: Decomposer | undefined;
   readonly workflows?: readonly AnyWorkflow[] | undefined;
+  /** Agents by name, whose messages the client handles. */
+  readonly agents?: Readonly<Record<string, AgentDefinition>> | undefined;
 }
 
 const APP: unique symbol = Symbol.for("goalpost.app") as never;

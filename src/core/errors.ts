@@ -27,6 +27,7 @@ export type ErrorCode =
   | "NO_PROVIDER"
   | "RESPONSE_INVALID"
   | "RESPONSE_REFUSED"
+  | "UNKNOWN_AGENT"
   | "CLOSED";
 
 /** What is wrong at one place of a task graph. */
@@ -83,6 +84,7 @@ const PERMANENT: ReadonlySet<ErrorCode> = new Set([
   "NO_PROVIDER",
   "RESPONSE_INVALID",
   "RESPONSE_REFUSED",
+  "UNKNOWN_AGENT",
 ]);
 
 /** The one error of this library: a stable {@link ErrorCode} and a sentence that says what to do. */

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { StepAgents } from "./agent.ts";
 import type { Decomposer, Goal } from "./goal.ts";
 import type { Json, Stored } from "./json.ts";
 import type { Budget, LlmRequest, LlmResult } from "./llm.ts";
@@ -119,6 +120,8 @@ export interface StepContext<Input = GoalInput, Args = Json> {
      */
     send(channel: string, message: unknown): Promise<string>;
   };
+  /** Agents that messages can be sent to, and asked. */
+  readonly agents: StepAgents;
   /**
    * Waits for that many milliseconds by the database's clock, up to 100 years.
    * @throws INVALID_INPUT, INVALID_STATE if the key was that of another wait

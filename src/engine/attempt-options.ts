@@ -24,6 +24,7 @@ export interface AttemptOptions {
   readonly maxOutputBytes: number;
   readonly children: ChildRuns;
   readonly send: TaskCall["send"];
+  readonly agents?: TaskCall["agents"] | undefined;
   readonly storeProgress: (progress: TaskProgress) => Promise<void>;
   readonly models: ModelCalls;
   readonly growth: () => Growth;

@@ -1,3 +1,4 @@
+import type { AgentPort } from "../core/agent.ts";
 import type { Json } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ModelCalls } from "../core/model-calls.ts";
@@ -23,6 +24,7 @@ export interface TaskCall {
   /** Args that were given with the approval; they replace the planned ones. */
   readonly approvedArgs: Json | undefined;
   readonly waits: Waits;
+  readonly agents: AgentPort;
   /** Sends a message to a channel; returns its id. */
   send(channel: string, message: unknown): Promise<string>;
   /** Notes how far it is. @throws INVALID_INPUT */

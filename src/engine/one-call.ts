@@ -1,3 +1,4 @@
+import { NO_AGENTS } from "../core/agent.ts";
 import { GoalpostError } from "../core/errors.ts";
 import { type Json, toJson } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
@@ -31,6 +32,7 @@ export class OneCall implements TaskCall {
   readonly approvedArgs: Json | undefined;
   readonly waits: Waits;
   readonly models: ModelCalls;
+  readonly agents: TaskCall["agents"];
   readonly resumed: boolean;
   readonly #options: AttemptOptions;
   readonly #timer: AttemptTimer;
@@ -49,6 +51,7 @@ export class OneCall implements TaskCall {
     this.approvedArgs = approved ?? undefined;
     this.waits = own.waits;
     this.models = options.models;
+    this.agents = options.agents ?? NO_AGENTS;
     this.resumed = task.delivery > 1;
     this.#options = options;
     this.#timer = own.timer;

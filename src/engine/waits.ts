@@ -34,8 +34,35 @@ interface Question<T> {
   readonly read: (stored: StoredWait) => T | Promise<T>;
   /** JSON text of what somebody is asked about. */
   readonly asked?: string;
+  /** Does what is to be answered, before the wait is stored; after a crash once more. */
+  readonly begin?: (() => Promise<void>) | undefined;
   /** Makes the child to be started. */
   readonly prepare?: (runId: string) => Promise<StartRow>;
+}
+
+/** A signal that is waited for. */
+export interface AwaitedAnswer<T> {
+  /** The signal's name. */
+  readonly name: string;
+  readonly timeoutMs: number | undefined;
+  readonly timedOut: () => GoalpostError;
+  readonly read: (answer: Json) => T;
+  readonly begin?: () => Promise<void>;
+}
+
+function forSignal<T>({ name, timeoutMs, timedOut, read, begin }: AwaitedAnswer<T>): Question<T> {
+  return {
+    kind: "signal",
+    name,
+    ms: timeoutMs ?? null,
+    begin,
+    read: (stored) => {
+      if (stored.state === "timed_out") {
+        throw timedOut();
+      }
+      return read(stored.answer);
+    },
+  };
 }
 
 interface Call {
@@ -143,17 +170,21 @@ export class Waits {
     return this.#ask<Json>(options.key, () => {
       checkName(name, "signal");
       checkTime(options.timeoutMs, "ctx.waitFor: timeoutMs");
-      const read = (stored: StoredWait): Json => {
-        if (stored.state === "timed_out") {
-          throw new GoalpostError(
-            "WAIT_TIMEOUT",
-            `signal "${name}" did not come within the timeoutMs of ctx.waitFor`,
-            { retryable: false, details: { signal: name } },
-          );
-        }
-        return stored.answer;
-      };
-      return { kind: "signal", name, ms: options.timeoutMs ?? null, read };
+      const timedOut = (): GoalpostError =>
+        new GoalpostError(
+          "WAIT_TIMEOUT",
+          `signal "${name}" did not come within the timeoutMs of ctx.waitFor`,
+          { retryable: false, details: { signal: name } },
+        );
+      return forSignal({ name, timeoutMs: options.timeoutMs, timedOut, read: (answer) => answer });
+    });
+  }
+
+  /** Waits for a signal that answers what `begin` does. */
+  answerTo<T>(key: string, answer: AwaitedAnswer<T>): Promise<T> {
+    return this.#ask<T>(key, () => {
+      checkTime(answer.timeoutMs, "timeoutMs");
+      return forSignal(answer);
     });
   }
 
@@ -253,6 +284,11 @@ export class Waits {
       void this.#give();
     } else if (question.prepare) {
       this.#prepare(call, question.prepare);
+    } else if (question.begin && !stored) {
+      this.keepBusy(question.begin).catch((error: unknown) => {
+        call.open = false;
+        this.#reject(call, error);
+      });
     }
     return call.promise;
   }

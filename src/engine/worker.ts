@@ -1,3 +1,4 @@
+import type { AgentPort } from "../core/agent.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Driver } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
@@ -16,7 +17,7 @@ import { loadDefinitions } from "./load-definitions.ts";
 import { type PreparedTask, prepareTasks } from "./prepare-tasks.ts";
 import { Presence, type PresenceOptions } from "./presence.ts";
 import type { ClaimedTask, FinishedRun, FleetView, Reply, Report, StartRow } from "./protocol.ts";
-import { toRefusal } from "./refusal.ts";
+import { releasedReport, toRefusal } from "./refusal.ts";
 import { UnknownCode } from "./unknown-code.ts";
 
 /** How often an idle worker looks, and says that it lives. */
@@ -41,6 +42,10 @@ export interface WorkerOptions extends PresenceOptions {
   readonly children: ChildRuns;
   /** Sends a message to a channel; returns its id. */
   readonly send: (channel: string, message: unknown) => Promise<string>;
+  /** Messages to agents. Default: there are none. */
+  readonly agents?: AgentPort | undefined;
+  /** Others may think that it is gone. */
+  readonly onLapsed?: (() => void) | undefined;
   /** Stores how far a task is. */
   readonly storeProgress: (
     held: ClaimedTask & { readonly worker: string },
@@ -227,6 +232,7 @@ export class Worker {
     for (const task of this.#running) {
       task.abort.abort(new GoalpostError("LEASE_LOST", "the worker lost touch with the database"));
     }
+    this.#options.onLapsed?.();
   }
 
   #deliver(reply: Reply, seq: number): void {
@@ -244,7 +250,7 @@ export class Worker {
     }
     if (this.#stopping) {
       for (const task of reply.tasks) {
-        this.#settle(released(task), seq);
+        this.#settle(releasedReport(task), seq);
       }
       return;
     }
@@ -311,7 +317,7 @@ export class Worker {
         { workflow: prepared?.run.workflow, step: prepared?.node.name, delayMs },
         "no code for this step here",
       );
-      this.#settle({ ...released(task), number: delayMs }, seq);
+      this.#settle({ ...releasedReport(task), number: delayMs }, seq);
       return;
     }
     const report = await this.#attempt({
@@ -324,13 +330,14 @@ export class Worker {
       maxOutputBytes: this.#options.maxOutputBytes,
       children: this.#options.children,
       send: this.#options.send,
+      agents: this.#options.agents,
       storeProgress: (progress) => this.#options.storeProgress({ ...task, worker: this.id }, progress),
       models: this.#options.models,
       growth: () => this.#grow(task, abort.signal),
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
     });
-    this.#settle(report ?? released(task), seq);
+    this.#settle(report ?? releasedReport(task), seq);
   }
 
   /** Whatever goes wrong around a try, a logger that throws included, the task is settled. */
@@ -391,9 +398,4 @@ export class Worker {
       this.#cancelPoll = this.#options.clock.timer(Math.ceil(dueInMs), () => this.wake());
     }
   }
-}
-
-function released(task: ClaimedTask): Report {
-  // Nobody may know whether the run has a limit: to say so does no harm.
-  return { task, outcome: "released", payload: "null", number: 0, shape: null, extras: true };
 }

@@ -95,7 +95,9 @@ export async function listOnline(db: Queryable): Promise<string[]> {
   return rows.map((row) => row.worker);
 }
 
-const LEFT_BEHIND = `select distinct h.worker from goalpost.handouts h
+const LEFT_BEHIND = `select distinct h.worker
+  from (select worker from goalpost.handouts
+    union all select worker from goalpost.agent_streams where worker is not null) h
   where not exists (select 1 from goalpost.instances i where i.worker = h.worker and i.status = 'online')`;
 
 /** Workers that said goodbye, or never said that they live, and still have tasks to their name. */
@@ -119,6 +121,7 @@ export async function putBack(
 const PRUNE = `delete from goalpost.instances i
   where i.status <> 'online' and i.heartbeat_at < goalpost.now() - make_interval(secs => $1::float8 / 1000)
     and not exists (select 1 from goalpost.handouts h where h.worker = i.worker)
+    and not exists (select 1 from goalpost.agent_streams s where s.worker = i.worker)
   returning i.worker`;
 
 /**

@@ -1,9 +1,6 @@
+import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { describeOnEachBackend } from "./backends.ts";
-
-interface Place {
-  readonly key: number | null;
-}
 
 const SOON = 4_000_000_000;
 
@@ -16,16 +13,35 @@ describeOnEachBackend("floors of lanes", (backend) => {
     );
   }
 
-  /** The best key of a lane, read with a floor at 5 that holds until then. */
+  /** The best key of a lane, read by a worker that has a floor at 5 which holds until then. */
   async function bestKey(lane: string, until: number, whole: boolean): Promise<number | null> {
-    const floors = JSON.stringify({ [lane]: [until, 0, 5, 0] });
-    const [place] = await backend.query<{ best: Place }>(
-      `select row_to_json(b) as best
-       from (select set_config('goalpost.floors', $1, true) offset 0) s
-       cross join lateral goalpost.best_place(array[$2], $3::boolean) b`,
-      [floors, lane, whole],
+    const worker = randomUUID();
+    await backend.query("insert into goalpost.floors values ($1::uuid, $2, $3::float8, 0, 5, 0)", [
+      worker,
+      lane,
+      until,
+    ]);
+    const [place] = await backend.query<{ key: number | null }>(
+      "select (goalpost.best_place($1::uuid, array[$2], $3::boolean)).key",
+      [worker, lane, whole],
     );
-    return place?.best.key ?? null;
+    return place?.key ?? null;
+  }
+
+  /** The floor that a read leaves which began so long ago. */
+  async function floorAfter(seconds: number): Promise<Record<string, number> | undefined> {
+    const worker = randomUUID();
+    await backend.query(
+      `select goalpost.keep_floor($1::uuid, 'a lane', (-2147483648, '-infinity', '-infinity')::goalpost.place,
+         (0, 3, 1)::goalpost.place, clock_timestamp() - make_interval(secs => $2::float8))`,
+      [worker, seconds],
+    );
+    const [floor] = await backend.query<Record<string, number>>(
+      `select prio, key, rank, until - extract(epoch from clock_timestamp())::float8 as left
+       from goalpost.floors where worker = $1::uuid`,
+      [worker],
+    );
+    return floor;
   }
 
   test("a lane is read from its floor while that holds", async () => {
@@ -43,23 +59,14 @@ describeOnEachBackend("floors of lanes", (backend) => {
     expect(await bestKey("floor-over", 1, false)).toBe(1);
   });
 
-  test("a read that took long leaves a floor for 20 times as long, where it ended", async () => {
-    const [kept] = await backend.query<{ floor: [number, number, number, number]; now: number }>(
-      `select nullif(current_setting('goalpost.floors', true), '')::json->'slow' as floor,
-         extract(epoch from clock_timestamp())::float8 as now
-       from (select goalpost.keep_floor('slow', (-2147483648, '-infinity', '-infinity')::goalpost.place,
-         (0, 3, 1)::goalpost.place, clock_timestamp() - interval '1 second') offset 0) k`,
-    );
-    expect(kept?.floor.slice(1)).toEqual([0, 3, 1]);
-    expect((kept?.floor[0] ?? 0) - (kept?.now ?? 0)).toBeCloseTo(20, 0);
+  test("a read that took long leaves a floor where it ended, for 20 times as long", async () => {
+    const floor = await floorAfter(10);
+    expect(floor).toMatchObject({ prio: 0, key: 3, rank: 1 });
+    expect(floor?.left).toBeGreaterThan(150);
+    expect(floor?.left).toBeLessThan(250);
   });
 
   test("a read that was quick leaves none", async () => {
-    const [kept] = await backend.query<{ floor: unknown }>(
-      `select nullif(current_setting('goalpost.floors', true), '')::json->'quick' as floor
-       from (select goalpost.keep_floor('quick', (-2147483648, '-infinity', '-infinity')::goalpost.place,
-         (0, 3, 1)::goalpost.place, clock_timestamp()) offset 0) k`,
-    );
-    expect(kept?.floor ?? null).toBeNull();
+    expect(await floorAfter(-60)).toBeUndefined();
   });
 });
