@@ -96,8 +96,8 @@ describe("agents in several processes", () => {
   }, async () => {
     const { url, gp, handled, backlog, ledger } = await openSite();
     const random = seededRandom();
-    const senders = Array.from({ length: 12 }, (_, index) => `s${index}`);
-    const perSender = 200;
+    const senders = Array.from({ length: 8 }, (_, index) => `s${index}`);
+    const perSender = 100;
     const workers = [await startWorker(url), await startWorker(url), await startWorker(url)];
     const sending = Promise.all(
       senders.map(async (from) => {
