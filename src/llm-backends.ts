@@ -29,7 +29,7 @@ export function llmBackends({ driver, clock, logger, llm, worker }: LlmBackendsO
   return {
     providers: async () => {
       const { readProviders } = await import("./llm/providers.ts");
-      return readProviders(llm, llmEnvironment(), logger).all;
+      return readProviders(llm, llmEnvironment(), logger);
     },
     prices: async () =>
       (await import("./llm/prices.ts")).createPriceBook({

@@ -9,7 +9,7 @@ export default defineConfig({
     // To load everything anew for each file takes longer than most files run.
     isolate: false,
     // Half of the time is spent waiting for the database.
-    maxWorkers: 4,
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 60_000,
   },

@@ -13,6 +13,7 @@ export class ProgressNotes {
   readonly #store: (progress: TaskProgress) => Promise<void>;
   #next: TaskProgress | undefined;
   #waits = false;
+  #stored: Promise<void> = Promise.resolve();
 
   constructor(clock: Clock, store: (progress: TaskProgress) => Promise<void>) {
     this.#clock = clock;
@@ -32,7 +33,8 @@ export class ProgressNotes {
     this.#waits = progress !== undefined;
     if (progress) {
       this.#clock.timer(EVERY_MS, () => this.#write());
-      this.#store(progress).catch(() => undefined);
+      // One after the other: an older word must not come last.
+      this.#stored = this.#stored.then(() => this.#store(progress)).catch(() => undefined);
     }
   }
 }

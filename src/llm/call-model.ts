@@ -4,9 +4,10 @@ import type { CallOutcome, ExceededBudget, PlannedCall, Price } from "../core/le
 import type { Budget } from "../core/llm.ts";
 import { ModelError, type ModelRequest, type ModelResponse, type TokenUsage } from "../core/model.ts";
 import type { LlmCallContext } from "../core/model-calls.ts";
+import { estimateCall, estimateUsage } from "./estimate.ts";
 import { type Candidate, IN_PLACE_MS, type LlmParts } from "./llm-parts.ts";
 import { limited, sleep } from "./sleep.ts";
-import { countInput, countTokens, inputAtMost, plainUsage, type UsageTally } from "./token-usage.ts";
+import { plainUsage, type UsageTally } from "./token-usage.ts";
 
 /** How long a task stands back whose run a budget has paused. */
 const PAUSED_MS = 1000;
@@ -50,8 +51,7 @@ export async function callModel(parts: LlmParts, call: ModelCall): Promise<Model
 
 function plan(parts: LlmParts, { provider, request, budget, ctx }: ModelCall): PlannedCall {
   const ref = { provider: provider.name, model: request.model };
-  const inputTokens = inputAtMost(request);
-  const outputTokens = request.maxOutputTokens;
+  const { inputTokens, outputTokens } = estimateCall(request);
   return {
     ...ref,
     callId: newId(),
@@ -170,8 +170,7 @@ async function settleAnswered(
   { call, planned, progress, response }: Answered,
 ): Promise<void> {
   const text = response.text + JSON.stringify(response.toolCalls);
-  const usage =
-    response.usage ?? progress.usage ?? plainUsage(countInput(call.request), countTokens(text), true);
+  const usage = response.usage ?? progress.usage ?? estimateUsage(call.request, text);
   const price = parts.prices.price(planned, usage, response.costUsd);
   call.tally.add(usage, price.costNanoUsd);
   await parts.settlements.settle({
@@ -193,7 +192,7 @@ interface Failed {
 
 async function settleFailed(parts: LlmParts, { call, planned, progress, error }: Failed): Promise<void> {
   const failure = isModelError(error) ? error : undefined;
-  const usage = usedSoFar(progress) ?? (failure?.mayBeBilled === false ? NOTHING : null);
+  const usage = usedSoFar(call, progress) ?? (failure?.mayBeBilled === false ? NOTHING : null);
   const price = usage === NOTHING ? FREE : usage && parts.prices.price(planned, usage);
   call.tally.add(
     usage ?? plainUsage(planned.inputTokens, planned.outputTokens, true),
@@ -211,8 +210,8 @@ const NOTHING = plainUsage(0, 0, false);
 const FREE: Price = { costNanoUsd: 0n, priceSource: "provider", unitPrices: null };
 
 /** What a call used that failed: as the provider told, and what it wrote since. Null if it told nothing. */
-function usedSoFar({ usage, text }: Progress): TokenUsage | null {
-  const written = countTokens(text);
+function usedSoFar({ request }: ModelCall, { usage, text }: Progress): TokenUsage | null {
+  const written = estimateUsage(request, text).outputTokens;
   return usage && written > usage.outputTokens ? { ...usage, outputTokens: written, estimated: true } : usage;
 }
 

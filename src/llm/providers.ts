@@ -1,4 +1,3 @@
-import { GoalpostError } from "../core/errors.ts";
 import { isObject } from "../core/json.ts";
 import type { LlmOptions, ProviderOptions } from "../core/llm-options.ts";
 import type { Logger } from "../core/logger.ts";
@@ -27,13 +26,6 @@ export interface Provider {
   readonly models: ChatModels;
 }
 
-export interface Providers {
-  /** In the order of preference. */
-  readonly all: readonly Provider[];
-  /** Why others are not there, by name. */
-  readonly absent: Readonly<Record<string, string>>;
-}
-
 interface Vendor {
   readonly keys: readonly string[];
   readonly urls: readonly string[];
@@ -58,53 +50,35 @@ const DEFAULTS = ["openai", "anthropic", "gemini"] as const;
 
 /**
  * The providers that can be called, in the order of preference: those of the options, then those of OpenAI, Anthropic
- * and Gemini that the options do not name and whose key is in the environment. Having none is no error here: see
- * {@link noProvider}.
+ * and Gemini that the options do not name and whose key is in the environment. Having none is no error here.
  * @param env names and values as in process.env
  * @throws INVALID_INPUT if an option makes no sense
  */
-export function readProviders(options: LlmOptions | undefined, env: LlmEnvironment, log: Logger): Providers {
+export function readProviders(
+  options: LlmOptions | undefined,
+  env: LlmEnvironment,
+  log: Logger,
+): readonly Provider[] {
   const given: unknown = options?.providers ?? {};
   if (!isObject(given)) {
     refuse("llm.providers must be an object of providers by name");
   }
   const names = [...Object.keys(given), ...DEFAULTS.filter((name) => !Object.hasOwn(given, name))];
   const all: Provider[] = [];
-  const absent: Record<string, string> = {};
   for (const name of names) {
     const entry: unknown = given[name] === undefined ? {} : given[name];
     if (entry === false) {
-      absent[name] = `llm.providers.${name} is false`;
       continue;
     }
     checkProvider(name, entry);
     const provider = isChatModels(entry)
       ? ({ name, kind: "custom", models: entry } as const)
       : makeProvider(name, entry as ProviderOptions, { env, log });
-    if (typeof provider === "string") {
-      absent[name] = provider;
-    } else {
+    if (provider) {
       all.push(provider);
     }
   }
-  return { all, absent };
-}
-
-/**
- * The error for a call that no provider can take.
- * @param name the provider that was asked for; default: any
- */
-export function noProvider({ absent }: Providers, name?: string): GoalpostError {
-  const reasons = Object.entries(absent)
-    .filter(([one]) => name === undefined || one === name)
-    .map(([one, why]) => `${one}: ${why}`);
-  const which = name === undefined ? "no LLM provider is set up" : `there is no LLM provider "${name}"`;
-  const why = reasons.length === 0 ? "llm.providers does not name it" : reasons.join("; ");
-  return new GoalpostError(
-    "NO_PROVIDER",
-    `${which} (${why}). Set OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY or GOOGLE_API_KEY, ` +
-      "or name providers in Goalpost.open({ llm: { providers } }).",
-  );
+  return all;
 }
 
 interface Surroundings {
@@ -112,8 +86,12 @@ interface Surroundings {
   readonly log: Logger;
 }
 
-/** @returns the reason if it cannot be called */
-function makeProvider(name: string, options: ProviderOptions, { env, log }: Surroundings): Provider | string {
+/** @returns undefined if there is no key for it */
+function makeProvider(
+  name: string,
+  options: ProviderOptions,
+  { env, log }: Surroundings,
+): Provider | undefined {
   const kind = kindOf(name, options);
   const vendor = kind === "openai-compatible" ? undefined : VENDORS[kind];
   if (options.api !== undefined && kind !== "openai" && kind !== "openai-compatible") {
@@ -130,7 +108,7 @@ function makeProvider(name: string, options: ProviderOptions, { env, log }: Surr
   }
   const apiKey = options.apiKey ?? firstOf(vendor?.keys ?? [], env)?.value ?? keyless(options);
   if (apiKey === undefined) {
-    return `neither llm.providers.${name}.apiKey nor ${(vendor?.keys ?? []).join(" or ")} is set`;
+    return undefined;
   }
   const baseUrl = tidyUrl(options.baseUrl ?? fromEnv?.value ?? vendor?.baseUrl ?? "", kind);
   if (fromEnv) {

@@ -1,31 +1,5 @@
-import type { ModelRequest, TokenUsage } from "../core/model.ts";
+import type { TokenUsage } from "../core/model.ts";
 import type { Usage } from "../core/usage.ts";
-
-const ASCII_PER_TOKEN = 4;
-const TOKENS_PER_MESSAGE = 4;
-/** What is reserved shall be enough. */
-const MARGIN = 1.25;
-
-/** Tokens of a text, by rule of thumb: four letters each, one for every character that is not ASCII. */
-export function countTokens(text: string): number {
-  let other = 0;
-  for (let i = 0; i < text.length; i++) {
-    other += text.charCodeAt(i) > 127 ? 1 : 0;
-  }
-  return Math.ceil((text.length - other) / ASCII_PER_TOKEN) + other;
-}
-
-/** Tokens of a request's input, by rule of thumb. */
-export function countInput({ messages, schema, tools }: ModelRequest): number {
-  const rest = JSON.stringify([schema?.json, tools, messages.map((message) => message.toolCalls)]);
-  const texts = messages.map(({ content }) => countTokens(content) + TOKENS_PER_MESSAGE);
-  return texts.reduce((sum, tokens) => sum + tokens, countTokens(rest));
-}
-
-/** Input tokens to reserve. */
-export function inputAtMost(request: ModelRequest): number {
-  return Math.ceil(MARGIN * countInput(request));
-}
 
 /** Usage of which only input and output are known. */
 export function plainUsage(inputTokens: number, outputTokens: number, estimated: boolean): TokenUsage {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { type Decomposer, Goalpost, llmDecomposer, silentLogger } from "../../src/index.ts";
 import { createLedger } from "../../src/store/ledger.ts";
 import { openDriver } from "../../src/store/open-driver.ts";
-import { createDatabase } from "../contract/backends.ts";
+import { createDatabase, makeDirectory } from "../contract/backends.ts";
 import { CENT, call, FREE, outcome } from "../ledger-calls.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
@@ -132,10 +132,11 @@ describe("goalpost run", () => {
 
   test("killed midway on an embedded database, the same command repeats no finished task", async () => {
     const effects = join(folder, "killed.txt");
+    makeDirectory(join(folder, "db"));
     const args = ["run", "work on 30 parts", "--app", app, "--database", `pglite:${join(folder, "db")}`];
     const { child, ended } = start(args, { EFFECTS_FILE: effects, PART_MS: "150" });
     await vi.waitFor(() => expect(linesOf(effects).length).toBeGreaterThan(10), {
-      timeout: 15_000,
+      timeout: 30_000,
       interval: 10,
     });
     child.kill("SIGKILL");
@@ -154,7 +155,7 @@ describe("goalpost run", () => {
     // A task can only have run twice if the kill came before its end was stored.
     expect(repeated).toBeLessThanOrEqual(31 - done);
     expect(done).toBeGreaterThan(0);
-  });
+  }, 60_000);
 });
 
 describe("goalpost plan", () => {

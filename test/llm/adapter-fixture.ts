@@ -24,7 +24,7 @@ export function modelsAt(vendor: Vendor, baseUrl: string, more: ProviderOptions 
     ...(vendor === "anthropic" || vendor === "gemini" ? { kind: vendor } : {}),
     ...more,
   };
-  const { all } = readProviders({ providers: { theirs: options } }, {}, silentLogger);
+  const all = readProviders({ providers: { theirs: options } }, {}, silentLogger);
   const [first] = all;
   if (!first) {
     throw new Error("no provider");

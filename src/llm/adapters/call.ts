@@ -6,9 +6,10 @@ import {
   type ModelResponse,
   type TokenUsage,
 } from "../../core/model.ts";
+import { estimateUsage } from "../estimate.ts";
 import { cutShort, type FailedCall, fromErrorBody, malformed, toModelError } from "../model-errors.ts";
 import { type Endpoint, secretsOf } from "./endpoint.ts";
-import { estimateUsage, sumUsage } from "./usage.ts";
+import { sumUsage } from "./usage.ts";
 
 /** Longer timers overflow and fire at once. */
 const MAX_TIMEOUT_MS = 2_147_483_647;

@@ -1,4 +1,4 @@
-import type { ModelRequest, TokenUsage } from "../../core/model.ts";
+import type { TokenUsage } from "../../core/model.ts";
 import { count, object, type Wire } from "./wire.ts";
 
 /** Null where the provider gave no numbers: a call never used nothing. */
@@ -69,30 +69,5 @@ export function sumUsage(a: TokenUsage | null, b: TokenUsage | null): TokenUsage
     outputTokens: a.outputTokens + b.outputTokens,
     reasoningTokens: a.reasoningTokens + b.reasoningTokens,
     estimated: a.estimated || b.estimated,
-  };
-}
-
-/** Bytes that a token stands for, roughly, in any language. */
-const BYTES_PER_TOKEN = 4;
-
-function estimateTokens(text: string): number {
-  return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN);
-}
-
-/** What a request has cost where nobody says: of its texts, its schemas, and what was answered. */
-export function estimateUsage(request: ModelRequest, output: string): TokenUsage {
-  const { messages, schema, tools } = request;
-  const turns = messages.map(
-    ({ content, toolCalls }) => content + (toolCalls ? JSON.stringify(toolCalls) : ""),
-  );
-  const input = [...turns, schema ? JSON.stringify(schema.json) : "", tools ? JSON.stringify(tools) : ""];
-  return {
-    inputTokens: Math.max(1, estimateTokens(input.join("\n"))),
-    cacheReadTokens: 0,
-    cacheWriteTokens: 0,
-    cacheWrite1hTokens: 0,
-    outputTokens: estimateTokens(output),
-    reasoningTokens: 0,
-    estimated: true,
   };
 }
