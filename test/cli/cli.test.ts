@@ -420,7 +420,13 @@ describe("bad usage", () => {
   });
 
   test("the default app says of an unknown goal which recipes exist and how to add others", async () => {
-    const { code, err } = await goalpost(["run", "sail to the moon", "--database", "memory:"]);
+    makeDirectory(join(folder, "moon"));
+    const { code, err } = await goalpost([
+      "run",
+      "sail to the moon",
+      "--database",
+      `pglite:${join(folder, "moon")}`,
+    ]);
     expect(err).toContain("report on the code in {dir}");
     expect(err).toContain("--app");
     expect(err).toContain("OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY");

@@ -6,6 +6,7 @@ import { makeDefaultApp } from "../../src/cli/default-app.ts";
 import { findFolder, reportTasks } from "../../src/cli/report-plan.ts";
 import { reportSteps } from "../../src/cli/report-steps.ts";
 import { type DecomposeContext, Goalpost, isApp, silentLogger, type TaskSpec } from "../../src/index.ts";
+import { makeDirectory } from "../contract/backends.ts";
 
 const defaultApp = makeDefaultApp();
 let folder: string;
@@ -110,7 +111,9 @@ describe("naming a folder", () => {
 describe("a report", () => {
   async function make(name: string, parts: number): Promise<{ page: string; output: unknown }> {
     const report = join(folder, `${name}.md`);
-    await using gp = await Goalpost.open({ database: "memory:", logger: silentLogger });
+    const directory = join(folder, `${name}.db`);
+    makeDirectory(directory);
+    await using gp = await Goalpost.open({ database: `pglite:${directory}`, logger: silentLogger });
     const tasks = reportTasks({ folder: join(folder, name), report, parts });
     const { output } = await gp.executeGraph(tasks, reportSteps);
     return { page: await readFile(report, "utf8"), output: output.report };
