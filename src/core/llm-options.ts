@@ -48,8 +48,8 @@ export interface LlmOptions {
   /** Prices by "model" or "provider/model"; they come before what is known. */
   readonly prices?: Readonly<Record<string, ModelPrice>> | undefined;
   /**
-   * What happens to a call under a budget in usd whose price nobody knows: "refuse" it (BUDGET_EXCEEDED), or count it
-   * with this many US dollars per million tokens. Without such a budget it is made, and its cost is null.
+   * What a call costs whose price nobody knows. "refuse": nobody knows; its cost is null, and under a budget in usd it is
+   * not made (BUDGET_EXCEEDED). Or so many US dollars per million tokens of input and output, as an estimate.
    * Default "refuse".
    */
   readonly unknownPrice?: "refuse" | { readonly usdPerMillionTokens: number } | undefined;

@@ -39,7 +39,7 @@ const UNKNOWN: Price = { costNanoUsd: null, priceSource: "unknown", unitPrices: 
 
 /**
  * Prices from the user, else as the provider reports the cost, else from the catalogue that comes with the package, which
- * is loaded on first use. A model that none of them knows has no price.
+ * is loaded on first use. A model that none of them knows costs what `unknownPrice` says, else nobody knows.
  * @throws INVALID_INPUT for a price that is none
  */
 export function createPriceBook({ prices = {}, unknownPrice, now }: PriceBookOptions): PriceBook {
