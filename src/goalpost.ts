@@ -21,6 +21,7 @@ import { FlowRuns } from "./flow-runs.ts";
 import { Flows } from "./flows.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import { Instances } from "./instances.ts";
+import { Learning } from "./learning.ts";
 import { llmBackends } from "./llm-backends.ts";
 import { LlmCalls } from "./llm-calls.ts";
 import { LlmClient } from "./llm-client.ts";
@@ -176,7 +177,7 @@ export class Goalpost implements AsyncDisposable {
       if (exclusive) {
         await takeAllForLost(timedDriver(driver, parts.clock));
       }
-      gp = new Goalpost({ ...parts, driver });
+      gp = new Goalpost({ ...parts, driver, learning: new Learning({ ...parts, driver }) });
       if (parts.starts) {
         await gp.#workers.start(gp.#worker);
       }
@@ -185,6 +186,11 @@ export class Goalpost implements AsyncDisposable {
       await (gp ? gp.close({ graceMs: 0 }) : driver.close());
       throw error;
     }
+  }
+
+  /** What past runs taught. */
+  get learning(): Learning {
+    return this.#parts.learning;
   }
 
   /** Adds an app's steps, decomposer and workflows. @throws INVALID_INPUT if another function has a name already */
@@ -349,6 +355,7 @@ export class Goalpost implements AsyncDisposable {
     this.#hub.refuseListeners();
     await this.#mailroom.stop(graceMs, () => this.#workers.stopAll(graceMs));
     await this.#models.close();
+    await this.learning.flush();
     await this.#hub.close(graceMs);
     this.#watch.close();
     await this.#attendance.close();
@@ -370,6 +377,7 @@ export class Goalpost implements AsyncDisposable {
 
   #finished(run: FinishedRun & { readonly owned: boolean }): void {
     this.#registry.release(run.id);
+    this.learning.ended(run.id);
     if (run.owned) {
       this.#watch.finished(run);
     } else {
