@@ -22,6 +22,7 @@ import { databaseFromEnvironment } from "./environment.ts";
 import { Flows } from "./flows.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import { Instances } from "./instances.ts";
+import { Learning } from "./learning.ts";
 import { llmBackends } from "./llm-backends.ts";
 import { LlmCalls } from "./llm-calls.ts";
 import { LlmClient } from "./llm-client.ts";
@@ -178,7 +179,7 @@ export class Goalpost implements AsyncDisposable {
       if (exclusive) {
         await takeAllForLost(timedDriver(driver, parts.clock));
       }
-      gp = new Goalpost({ ...parts, driver });
+      gp = new Goalpost({ ...parts, driver, learning: new Learning({ ...parts, driver }) });
       if (parts.starts) {
         await gp.#workers.start(gp.#worker);
       }
@@ -187,6 +188,11 @@ export class Goalpost implements AsyncDisposable {
       await (gp ? gp.close({ graceMs: 0 }) : driver.close());
       throw error;
     }
+  }
+
+  /** What past runs taught. */
+  get learning(): Learning {
+    return this.#parts.learning;
   }
 
   /** Adds an app's steps, decomposer and workflows. @throws INVALID_INPUT if another function has a name already */
@@ -335,6 +341,7 @@ export class Goalpost implements AsyncDisposable {
     this.#hub.refuseListeners();
     await this.#mailroom.stop(graceMs, () => this.#workers.stopAll(graceMs));
     await this.#models.close();
+    await this.learning.flush();
     await this.#hub.close(graceMs);
     this.#watch.close();
     await this.#attendance.close();
@@ -356,6 +363,7 @@ export class Goalpost implements AsyncDisposable {
 
   #finished(run: FinishedRun & { readonly owned: boolean }): void {
     this.#registry.release(run.id);
+    this.learning.ended(run.id);
     if (run.owned) {
       this.#watch.finished(run);
     } else {
