@@ -8,6 +8,7 @@ import { clientAgents, type Mailroom, registerAgents } from "./client-agents.ts"
 import { CodeRegistry } from "./code-registry.ts";
 import { composeGoals } from "./compose-goals.ts";
 import type { App } from "./core/app.ts";
+import type { Driver } from "./core/driver.ts";
 import type { EmbedFunction } from "./core/embedding.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { FlowFunctions, FlowRef } from "./core/flow.ts";
@@ -119,24 +120,9 @@ export class Goalpost implements AsyncDisposable {
     const mail = clientAgents(opened, { workerId: this.#workerId, models: this.#models }, () => this.#goals);
     this.agents = mail.agents;
     this.#mailroom = mail.mailroom;
-    this.#workers = new Workers({
-      ...opened,
-      registry: this.#registry,
-      attendance: this.#attendance,
-      onFinished: (run) => this.#finished(run),
-      send: (channel, message) => this.channels.send(channel, message),
-      models: this.#models,
-      agents: this.agents.port,
-      children: childRuns(parts.driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
-    });
+    this.#workers = this.#makeWorkers(opened, parts.driver);
     const wake = (): void => this.#workers.wake();
-    this.#worker = this.#workers.make({
-      ...opened,
-      id: this.#workerId,
-      lanes: [this.#lane],
-      servesQueues: () => this.#registry.servesOthers,
-      onLapsed: () => this.#mailroom.lapsed(),
-    });
+    this.#worker = this.#makeOwnWorker(opened);
     this.runs = new Runs(parts, this.#watch, {
       cancelled: (runId) => this.#abort(runId),
       wake,
@@ -346,6 +332,29 @@ export class Goalpost implements AsyncDisposable {
     this.#watch.close();
     await this.#attendance.close();
     await this.#parts.driver.close();
+  }
+
+  #makeWorkers(opened: ClientParts, driver: Driver): Workers {
+    return new Workers({
+      ...opened,
+      registry: this.#registry,
+      attendance: this.#attendance,
+      onFinished: (run) => this.#finished(run),
+      send: (channel, message) => this.channels.send(channel, message),
+      models: this.#models,
+      agents: this.agents.port,
+      children: childRuns(driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
+    });
+  }
+
+  #makeOwnWorker(opened: ClientParts): EngineWorker {
+    return this.#workers.make({
+      ...opened,
+      id: this.#workerId,
+      lanes: [this.#lane],
+      servesQueues: () => this.#registry.servesOthers,
+      onLapsed: () => this.#mailroom.lapsed(),
+    });
   }
 
   get #lane(): string {
