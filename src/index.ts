@@ -18,6 +18,17 @@ export type {
 export type { AgentContext, AgentDefinition } from "./core/agent-definition.ts";
 export { type App, defineApp, isApp } from "./core/app.ts";
 export type { Clock } from "./core/clock.ts";
+export type { EmbedOptions } from "./core/embed-options.ts";
+export type {
+  EmbedCallOptions,
+  Embedding,
+  Embeddings,
+  EmbedFunction,
+  EmbedPurpose,
+  EmbedQueries,
+  EmbedQuery,
+  EmbedSettings,
+} from "./core/embedding.ts";
 export {
   type ErrorCode,
   type FailedTask,
@@ -30,6 +41,7 @@ export {
   RetryAfterError,
   RunFailedError,
 } from "./core/errors.ts";
+export { type Estimate, type EstimateKey, type Estimates, NO_ESTIMATES } from "./core/estimates.ts";
 export type {
   Flow,
   FlowFunction,
@@ -83,6 +95,17 @@ export {
   type TokenUsage,
   type ToolSpec,
 } from "./core/model.ts";
+export type {
+  Decision,
+  DispatchHint,
+  ModelCandidate,
+  Optimized,
+  OptimizedGraph,
+  OptimizedOutcome,
+  OptimizeLevel,
+  OptimizeOptions,
+  StepFacts,
+} from "./core/optimizer.ts";
 export type { PlanDiff } from "./core/plan-history.ts";
 export type { TaskProgress } from "./core/progress.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
@@ -117,6 +140,9 @@ export type { Message, MessageHandler } from "./messaging/message.ts";
 export type { Subscription } from "./messaging/subscription.ts";
 export { migrateDatabase } from "./migrate-database.ts";
 export type { OpenOptions, WorkersOptions } from "./open-options.ts";
+export { optimize } from "./optimize/optimize.ts";
+export { type Prediction, predict } from "./optimize/predict.ts";
+export { type SimulatedRun, type SimulateOptions, simulateGraph } from "./optimize/simulate-graph.ts";
 export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./options.ts";
 export {
   type DebateOptions,
