@@ -6,6 +6,7 @@ import { DEFAULT_QUEUE } from "./core/lanes.ts";
 import type { LlmOptions } from "./core/llm-options.ts";
 import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
+import { checkEmbedOptions } from "./embed/check-options.ts";
 import { systemClock } from "./engine/system-clock.ts";
 import { defaultInstanceId } from "./environment.ts";
 import type { Database } from "./store/open-driver.ts";
@@ -89,6 +90,7 @@ export function readOptions(options: OpenOptions): Omit<ClientParts, "driver"> {
   const workers: WorkersOptions =
     options.workers === false ? { concurrency: 0, queues: [], start: false } : (options.workers ?? {});
   checkServing(workers, "workers");
+  checkEmbedOptions(options.embed);
   check(workers.concurrency, { what: "workers.concurrency", least: 0, whole: true });
   check(workers.maxOutputBytes, { what: "workers.maxOutputBytes", least: 1, whole: true });
   return {
