@@ -53,6 +53,7 @@ export {
   RetryAfterError,
   RunFailedError,
 } from "./core/errors.ts";
+export { type Estimate, type EstimateKey, type Estimates, NO_ESTIMATES } from "./core/estimates.ts";
 export type {
   Flow,
   FlowFunction,
@@ -106,6 +107,17 @@ export {
   type TokenUsage,
   type ToolSpec,
 } from "./core/model.ts";
+export type {
+  Decision,
+  DispatchHint,
+  ModelCandidate,
+  Optimized,
+  OptimizedGraph,
+  OptimizedOutcome,
+  OptimizeLevel,
+  OptimizeOptions,
+  StepFacts,
+} from "./core/optimizer.ts";
 export type { PlanDiff } from "./core/plan-history.ts";
 export type { TaskProgress } from "./core/progress.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
@@ -141,6 +153,9 @@ export type { Message, MessageHandler } from "./messaging/message.ts";
 export type { Subscription } from "./messaging/subscription.ts";
 export { migrateDatabase } from "./migrate-database.ts";
 export type { OpenOptions, WorkersOptions } from "./open-options.ts";
+export { optimize } from "./optimize/optimize.ts";
+export { type Prediction, predict } from "./optimize/predict.ts";
+export { type SimulatedRun, type SimulateOptions, simulateGraph } from "./optimize/simulate-graph.ts";
 export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./options.ts";
 export {
   type DebateOptions,
