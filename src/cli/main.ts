@@ -4,7 +4,9 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import type { CostsOptions } from "./costs.ts";
 import type { ApproveCommandOptions, RejectCommandOptions } from "./decide.ts";
 import { DURATION_RULE, parseDuration } from "./duration.ts";
+import type { ExplainOptions } from "./explain.ts";
 import type { InstancesOptions } from "./instances.ts";
+import type { LearningOptions } from "./learning.ts";
 import type { PlanOptions } from "./plan.ts";
 import type { PruneCommandOptions } from "./prune.ts";
 import type { RunOptions } from "./run.ts";
@@ -133,7 +135,30 @@ function fleetCommands(program: Command): void {
     );
 }
 
-function costsCommand(program: Command): void {
+function learningCommands(program: Command): void {
+  program
+    .command("explain <run>")
+    .description("show what was decided about a run by what past runs taught, and what came of it")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((run: string, options: ExplainOptions) =>
+      action(async () => (await import("./explain.ts")).explainRun(run, options)),
+    );
+  program
+    .command("learning")
+    .description("show what past runs taught of each step, or forget it")
+    .option("--step <name>", "of one step, with its tasks and models")
+    .option("--limit <count>", "lines at most (default: 100)", toCount)
+    .option("--reset", "forget it")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((options: LearningOptions) =>
+      action(async () => (await import("./learning.ts")).showLearning(options)),
+    );
+}
+
+function accountCommands(program: Command): void {
+  learningCommands(program);
   program
     .command("costs")
     .description("show what LLM and embedding calls used and cost")
@@ -184,7 +209,7 @@ function makeProgram(): Command {
       action(async () => (await import("./show.ts")).showRun(run, options)),
     );
   approvalCommands(program);
-  costsCommand(program);
+  accountCommands(program);
   fleetCommands(program);
   program
     .command("migrate")

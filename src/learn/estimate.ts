@@ -58,15 +58,16 @@ export function estimateOf(levels: readonly Level[], now: number): Estimate {
   const centre = centreOf(timed);
   const shape = timed.find((level) => level.summary.count >= ENOUGH) ?? timed[0];
   const quantilesMs = shape ? quantilesOf(shape.summary, centre) : [];
-  const spread = timed.find((level) => level.name !== "global");
+  const medianMs = middle(quantilesMs) ?? Math.exp(centre.log);
+  const p95Ms = notBelow(medianMs, boundOf(timed, 0.05));
   return {
     samples: weightOf(summary, now),
-    medianMs: middle(quantilesMs) ?? Math.exp(centre.log),
+    medianMs,
     meanMs: quantilesMs.length > 0 ? meanOf(quantilesMs) : Math.exp(centre.log + centre.sigma ** 2 / 2),
     sigma: centre.sigma,
     quantilesMs,
-    p95Ms: spread ? boundOf(timed, 0.05) : null,
-    p99Ms: spread ? boundOf(timed, 0.01) : null,
+    p95Ms,
+    p99Ms: notBelow(p95Ms ?? medianMs, boundOf(timed, 0.01)),
     successRate: rateOf(summary),
     retries: Object.fromEntries(
       [...summary.retries].map(([code, { completed, failed }]) => [
@@ -125,7 +126,7 @@ function quantilesOf(summary: Summary, centre: Centre): number[] {
   const own = changed
     ? (probability: number): number => Math.exp(at(logs, probability))
     : (probability: number): number => uncensored(summary, probability);
-  const factor = Math.exp(centre.log - ownCentre(summary).log);
+  const factor = Math.exp(centre.log - meanOf(logs));
   return spread((probability) => own(probability) * factor);
 }
 
@@ -152,6 +153,11 @@ function boundOf(levels: readonly Level[], share: 0.05 | 0.01): number | null {
     }
   }
   return null;
+}
+
+/** The sketch may be off by 1 %, the bounds are exact: one must not contradict the other. */
+function notBelow(leastMs: number, bound: number | null): number | null {
+  return bound === null ? null : Math.max(leastMs, bound);
 }
 
 function rateOf({ first }: Summary): number {
