@@ -7,8 +7,10 @@ import type { LlmOptions } from "./core/llm-options.ts";
 import type { Logger } from "./core/logger.ts";
 import type { ModelCalls, PreparedRequest } from "./core/model-calls.ts";
 import type { LlmParts } from "./llm/llm-parts.ts";
+import { checkRouting } from "./llm/routing-options.ts";
 import { Settlements } from "./llm/settlements.ts";
 import type { LlmBackends } from "./llm-backends.ts";
+import type { ModelRoutes } from "./model-routes.ts";
 
 export interface LlmClientOptions {
   readonly clock: Clock;
@@ -35,9 +37,22 @@ export class LlmClient implements ModelCalls {
   #parts: Promise<LlmParts> | undefined;
   #closed = false;
 
+  /** @throws INVALID_INPUT if llm.routing makes no sense */
   constructor(options: LlmClientOptions) {
+    checkRouting(options.llm.routing, "llm.routing");
     this.#o = options;
     this.#settlements = new Settlements({ ...options, ledger: options.backends.ledger });
+  }
+
+  /** What is known of models. */
+  get routes(): ModelRoutes {
+    return this.#o.backends.routes;
+  }
+
+  /** What models are called with. */
+  parts(): Promise<LlmParts> {
+    this.#parts ??= this.#open();
+    return this.#parts;
   }
 
   get instance(): string {
@@ -45,8 +60,7 @@ export class LlmClient implements ModelCalls {
   }
 
   async prepare<T>(request: LlmRequest<T>): Promise<PreparedRequest<T>> {
-    this.#parts ??= this.#open();
-    const [parts, { prepareRequest }] = await Promise.all([this.#parts, import("./llm/llm-caller.ts")]);
+    const [parts, { prepareRequest }] = await Promise.all([this.parts(), import("./llm/llm-caller.ts")]);
     return prepareRequest(parts, request);
   }
 
@@ -77,6 +91,7 @@ export class LlmClient implements ModelCalls {
     }
     await Promise.allSettled(asked.map(([, promise]) => promise));
     await this.#settlements.close();
+    await this.#o.backends.routes.close();
   }
 
   async #ask<T>(
@@ -100,9 +115,10 @@ export class LlmClient implements ModelCalls {
     const { clock, logger, llm, backends } = this.#o;
     try {
       const [providers, prices] = await Promise.all([backends.providers(), backends.prices()]);
-      const { ledger } = backends;
+      const { ledger, routes: routing } = backends;
       const settlements = this.#settlements;
-      return { clock, logger, ledger, prices, settlements, providers, options: llm, random: Math.random };
+      const book = { ledger, prices, settlements, routing };
+      return { clock, logger, ...book, providers, options: llm, random: Math.random };
     } catch (error) {
       // What was missing may be there the next time.
       this.#parts = undefined;

@@ -3,6 +3,7 @@ import type { Ledger, PriceBook } from "../core/ledger.ts";
 import type { LlmOptions } from "../core/llm-options.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ChatModels } from "../core/model.ts";
+import type { ModelRouting } from "../core/model-routing.ts";
 import type { Settlements } from "./settlements.ts";
 
 /** A provider that is configured. */
@@ -20,7 +21,9 @@ export interface LlmParts {
   readonly settlements: Settlements;
   /** In the order of preference. */
   readonly providers: readonly LlmProvider[];
-  readonly options: Pick<LlmOptions, "providers" | "models">;
+  readonly options: Pick<LlmOptions, "providers" | "models" | "routing">;
+  /** Undefined: by the table alone, and nobody takes note. */
+  readonly routing?: ModelRouting | undefined;
   /** A number in [0, 1). */
   readonly random: () => number;
 }
