@@ -17,7 +17,6 @@ import type { Workflow } from "./core/workflow.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { Worker as EngineWorker } from "./engine/worker.ts";
 import { databaseFromEnvironment } from "./environment.ts";
-import { FlowRuns } from "./flow-runs.ts";
 import { Flows } from "./flows.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import { Instances } from "./instances.ts";
@@ -37,20 +36,18 @@ import {
 } from "./options.ts";
 import { Queues } from "./queues.ts";
 import { RunPlaces } from "./run-place.ts";
-import {
-  type ComposedResult,
-  type FlowResult,
-  type GoalHandle,
-  type GoalResult,
-  type RunHandle,
-  type RunResult,
-  toRunResult,
+import type {
+  ComposedResult,
+  FlowResult,
+  GoalHandle,
+  GoalResult,
+  RunHandle,
+  RunResult,
 } from "./run-result.ts";
 import { RunStarter } from "./run-starter.ts";
 import { RunWaits } from "./run-waits.ts";
 import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
-import { startAndWait } from "./start-and-wait.ts";
 import { migrate } from "./store/migrate.ts";
 import { openDriver } from "./store/open-driver.ts";
 import { retryRun } from "./store/run-actions.ts";
@@ -58,6 +55,7 @@ import { timedDriver } from "./store/timed-driver.ts";
 import { TakeOver } from "./take-over.ts";
 import { UsageBook } from "./usage.ts";
 import { DEFAULT_GRACE_MS, type Worker, type WorkerOptions, Workers } from "./workers.ts";
+import { WorkflowCalls } from "./workflow-calls.ts";
 import { WorkflowRuns } from "./workflow-runs.ts";
 
 /** A client: one database, one local worker, and more if asked for. Made by {@link Goalpost.open}. */
@@ -90,7 +88,7 @@ export class Goalpost implements AsyncDisposable {
   readonly #takeOver: TakeOver;
   readonly #goals: GoalRuns;
   readonly #workflows: WorkflowRuns;
-  readonly #flowRuns: FlowRuns;
+  readonly #calls: WorkflowCalls;
   #closing: Promise<void> | undefined;
 
   private constructor(opened: ClientParts) {
@@ -141,7 +139,6 @@ export class Goalpost implements AsyncDisposable {
       retry: (runId, resetAll) => this.#retry(runId, resetAll),
     });
     this.flows = new Flows(parts.driver, this.runs);
-    this.#flowRuns = new FlowRuns(parts.driver);
     const starting = {
       ...parts,
       registry: this.#registry,
@@ -158,6 +155,7 @@ export class Goalpost implements AsyncDisposable {
     const starter = new RunStarter({ ...starting, takeOver: this.#takeOver });
     this.#goals = new GoalRuns({ ...starting, takeOver: this.#takeOver, starter });
     this.#workflows = new WorkflowRuns({ ...starting, starter });
+    this.#calls = new WorkflowCalls({ ...starting, workflows: this.#workflows });
     const calls = { takeOver: this.#takeOver, workflows: this.#workflows, client: this.#models };
     this.llm = new LlmCalls({ ...starting, ...calls });
   }
@@ -204,35 +202,21 @@ export class Goalpost implements AsyncDisposable {
   }
 
   /** Starts a run of a workflow and waits for its end. @throws RunFailedError, INVALID_INPUT */
-  async execute<I, O>(
+  execute<I, O>(
     workflow: Workflow<I, O>,
     input: NoInfer<I>,
     options: StartOptions = {},
   ): Promise<RunResult<O>> {
-    const parts = {
-      driver: this.#parts.driver,
-      watch: this.#watch,
-      runs: this.runs,
-      workflows: this.#workflows,
-    };
-    return startAndWait(parts, { workflow, input }, options);
+    return this.#calls.execute(workflow, input, options);
   }
 
   /** Starts a run of a workflow; returns once it is stored. @throws INVALID_INPUT, INVALID_STATE */
-  async start<I, O>(
+  start<I, O>(
     workflow: Workflow<I, O>,
     input: NoInfer<I>,
     options: StartOptions = {},
   ): Promise<RunHandle<RunResult<O>>> {
-    const { runId, attached } = await this.#workflows.start(workflow, input, { ...options, runId: newId() });
-    return {
-      runId,
-      attached,
-      result: async (wait) => toRunResult<O>(this.#parts.driver, await this.#watch.waitFor(runId, wait)),
-      progress: () => this.runs.progress(runId),
-      events: (from) => this.runs.events(runId, from),
-      cancel: (reason) => this.runs.cancel(runId, { reason }),
-    };
+    return this.#calls.start(workflow, input, options);
   }
 
   /**
@@ -241,26 +225,24 @@ export class Goalpost implements AsyncDisposable {
    * @throws FLOW_NOT_FOUND, RunFailedError; INVALID_INPUT if a function is missing, before anything is stored
    */
   // biome-ignore lint/complexity/useMaxParams: the call of the README.
-  async executeDynamic(
+  executeDynamic(
     flow: FlowRef,
     input: unknown,
     steps: FlowFunctions,
     options: StartOptions = {},
   ): Promise<FlowResult> {
-    const prepared = await this.#flowRuns.prepare(flow, steps, options);
-    return this.execute(prepared.workflow, input, prepared.options);
+    return this.#calls.executeFlow({ flow, input, steps }, options);
   }
 
   /** Starts a run of a flow; returns once it is stored. @throws FLOW_NOT_FOUND, INVALID_INPUT */
   // biome-ignore lint/complexity/useMaxParams: like executeDynamic.
-  async startDynamic(
+  startDynamic(
     flow: FlowRef,
     input: unknown,
     steps: FlowFunctions,
     options: StartOptions = {},
   ): Promise<RunHandle<FlowResult>> {
-    const prepared = await this.#flowRuns.prepare(flow, steps, options);
-    return this.start(prepared.workflow, input, prepared.options);
+    return this.#calls.startFlow({ flow, input, steps }, options);
   }
 
   /** Plans a goal, runs it and waits for its end. @throws RunFailedError, INVALID_INPUT */
