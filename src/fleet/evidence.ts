@@ -1,5 +1,5 @@
 import { nameProblem } from "../core/names.ts";
-import { binsCount, binsQuantile, type LogBins, readBins } from "./log-bins.ts";
+import { Sketch } from "../core/sketch.ts";
 
 /** What evidence is about: how a step runs, or how a model does on a kind of request. */
 export type Topic = "step" | "model";
@@ -36,7 +36,8 @@ export interface Evidence extends EvidenceKey {
   /** Mean of the natural logarithm of the milliseconds that a completed try took, and its variance. */
   readonly logMean: number;
   readonly logVariance: number;
-  readonly bins: LogBins;
+  /** The run times; empty for a model, of whose answers only mean and variance are kept. */
+  readonly times: Sketch;
   readonly successes: number;
   readonly failures: number;
   /** US dollars of a try; null where prices are unknown. */
@@ -61,7 +62,7 @@ export const BOUNDS = {
   lastAt: { least: 1_577_836_800_000, most: 7_258_118_400_000 },
 } as const;
 
-/** Bins and moments of one message say the same, or it was put together wrongly (two units, say). */
+/** Sketch and moments of one message say the same, or it was put together wrongly (two units, say). */
 const SAME_WITHIN = { logMs: 3, share: 0.1, count: 2 } as const;
 
 /** A key as text, for maps: names hold no line break. */
@@ -79,13 +80,13 @@ export function readEvidence(value: unknown): Evidence | string {
   if (typeof key === "string") {
     return key;
   }
-  const bins = readBins(given.bins);
+  const times = Sketch.fromJson(given.times);
   const costUsd = readCost(given.costUsd);
   const retries = readRetries(given.retries);
-  if (!bins || costUsd === undefined || !retries) {
-    return bins ? "costs or retries out of bounds" : "a sketch that is none";
+  if (!times || costUsd === undefined || !retries) {
+    return times ? "costs or retries out of bounds" : "a sketch that is none";
   }
-  const evidence = { ...key, ...readNumbers(given), bins, costUsd, retries };
+  const evidence = { ...key, ...readNumbers(given), times, costUsd, retries };
   return problemOf(evidence) ?? evidence;
 }
 
@@ -150,14 +151,14 @@ function problemOf(evidence: Evidence): string | undefined {
   return contradictsItself(evidence) ? "a sketch and moments that contradict each other" : undefined;
 }
 
-function contradictsItself({ samples, bins, logMean, logVariance }: Evidence): boolean {
-  const count = binsCount(bins);
-  const median = binsQuantile(bins, 0.5);
-  if (median === undefined || Math.abs(count - samples) > SAME_WITHIN.share * samples + SAME_WITHIN.count) {
-    return true;
+function contradictsItself({ topic, samples, times, logMean, logVariance }: Evidence): boolean {
+  if (times.count === 0) {
+    return topic === "step";
   }
   // A median is within one standard deviation of its mean, whatever the distribution.
-  return Math.abs(Math.log(median) - logMean) > Math.sqrt(logVariance) + SAME_WITHIN.logMs;
+  const off = Math.abs(Math.log(times.quantile(0.5)) - logMean) - Math.sqrt(logVariance);
+  const missing = Math.abs(times.count - samples) - SAME_WITHIN.share * samples;
+  return off > SAME_WITHIN.logMs || missing > SAME_WITHIN.count;
 }
 
 function readCost(value: unknown): MeanOf | null | undefined {
@@ -186,4 +187,9 @@ function readRetries(value: unknown): RetryCount[] | undefined {
     return isErrorCode(code) && counted ? { code, tries, completed } : undefined;
   });
   return read.every((one) => one !== undefined) ? read : undefined;
+}
+
+/** As it travels: what {@link readEvidence} reads. */
+export function evidenceJson({ times, ...rest }: Evidence): object {
+  return { ...rest, times: times.toJson() };
 }

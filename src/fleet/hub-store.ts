@@ -1,6 +1,6 @@
 import type { Queryable } from "../core/driver.ts";
 import type { Statement } from "./compile.ts";
-import { type Evidence, readEvidence } from "./evidence.ts";
+import { type Evidence, evidenceJson, readEvidence } from "./evidence.ts";
 import type { ReadPublication } from "./publication.ts";
 
 /** How far a hub is. */
@@ -73,7 +73,7 @@ export async function mergePublication(
     topic: one.topic,
     kind: one.kind,
     model: one.model,
-    body: JSON.stringify(one),
+    body: JSON.stringify(evidenceJson(one)),
   }));
   await tx.query(MERGE, [source, seq, JSON.stringify(rows)]);
   await tx.query(TRIM, [source, MAX_KINDS]);

@@ -12,14 +12,14 @@ export const MAX_MESSAGE_BYTES: number = 4 * 1024 * 1024;
 /** Kinds of work in one publication; more go into the next one. */
 export const MAX_ENTRIES = 500;
 
-/** What a database publishes: all that it knows of some kinds of work. */
+/** What a database publishes: all that it knows of some kinds of work (see `evidenceJson`). */
 export interface Publication {
   readonly format: number;
   /** The id of the database. */
   readonly source: string;
   /** Counts its publications, from 1. */
   readonly seq: number;
-  readonly evidence: readonly Evidence[];
+  readonly evidence: readonly object[];
 }
 
 /** A publication as it was read, and why parts of it are not believed. */

@@ -1,7 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import type { Driver, Queryable } from "../core/driver.ts";
 import type { Logger } from "../core/logger.ts";
-import { type Evidence, type EvidenceKey, keyText } from "./evidence.ts";
+import { Sketch } from "../core/sketch.ts";
+import { type Evidence, type EvidenceKey, evidenceJson, keyText } from "./evidence.ts";
 import type { UseHub } from "./hub-link.ts";
 import { acknowledgedSeq, findHub } from "./hub-store.ts";
 import { sendMail } from "./mailbox.ts";
@@ -116,7 +117,7 @@ export class ResultAggregator {
       format: FORMAT,
       source: state.source,
       seq,
-      evidence: news.map((key) => there.get(keyText(key)) ?? this.#nothing(key)),
+      evidence: news.map((key) => evidenceJson(there.get(keyText(key)) ?? this.#nothing(key))),
     };
     await putOut(tx, { seq, body: JSON.stringify(publication), marks: news });
     await saveSource(tx, { ...state, seq });
@@ -140,7 +141,7 @@ export class ResultAggregator {
   }
 
   #nothing({ topic, kind, model }: EvidenceKey): Evidence {
-    const none = { samples: 0, logMean: 0, logVariance: 0, bins: [], successes: 0, failures: 0 };
+    const none = { samples: 0, logMean: 0, logVariance: 0, times: new Sketch(), successes: 0, failures: 0 };
     const rest = { costUsd: null, inputTokens: 0, outputTokens: 0, retries: [] };
     return { topic, kind, model, ...none, ...rest, lastAt: this.#options.clock.now() };
   }

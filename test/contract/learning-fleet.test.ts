@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Estimate } from "../../src/core/estimates.ts";
-import type { Evidence } from "../../src/fleet/evidence.ts";
+import { evidenceJson } from "../../src/fleet/evidence.ts";
 import { listSources } from "../../src/fleet/hub-store.ts";
 import { listIgnored } from "../../src/fleet/ignored.ts";
 import { sendMail } from "../../src/fleet/mailbox.ts";
@@ -10,8 +10,9 @@ import { around, evidenceOf } from "../fleet/evidence-of.ts";
 import { type Databases, forgetLearning, LearningWorld, openDatabases, UNKNOWN } from "./learning-world.ts";
 
 const SOURCE = "99999999-9999-4999-8999-999999999999";
-const publication = (seq: number, evidence: readonly unknown[], source = SOURCE): string =>
+const publication = (seq: number, evidence: readonly object[], source = SOURCE): string =>
   JSON.stringify({ format: 1, source, seq, evidence });
+const wire = (kind: string, timesMs: readonly number[]): object => evidenceJson(evidenceOf(kind, timesMs));
 const bad = { format: 1, estimates: [], routing: [], patterns: [] };
 
 for (const kind of ["PGlite", "PostgreSQL"] as const) {
@@ -165,16 +166,16 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
     });
 
     test("any order and any repetition of messages end the same", async () => {
-      const evidence = (seq: number): Evidence[] => [
-        evidenceOf("fetch", around(100 + seq, 10 + seq)),
-        evidenceOf(`only:${seq}`, around(50, seq)),
+      const evidence = (seq: number): object[] => [
+        wire("fetch", around(100 + seq, 10 + seq)),
+        wire(`only:${seq}`, around(50, seq)),
       ];
       const others = [SOURCE, SOURCE.replaceAll("9", "8")];
       const messages = others.flatMap((source) =>
         [1, 2, 3].map((seq) => publication(seq, evidence(seq), source)),
       );
       // The copy of a database publishes under its number, too.
-      messages.push(publication(2, [evidenceOf("fetch", around(7, 7))]));
+      messages.push(publication(2, [wire("fetch", around(7, 7))]));
       await send(UP_CHANNEL, ...messages);
       await world.hub.tick();
       const expected = await evidenceAtHub();
@@ -209,7 +210,7 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
       await send(
         UP_CHANNEL,
         ...Array.from({ length: 120 }, (_, index) =>
-          publication(index + 1, [evidenceOf("fetch", around(9, index + 1))]),
+          publication(index + 1, [wire("fetch", around(9, index + 1))]),
         ),
       );
       expect(await world.hub.tick()).toEqual({ messages: 120, ignored: 0, version: 1 });
@@ -226,7 +227,7 @@ for (const kind of ["PGlite", "PostgreSQL"] as const) {
     });
 
     test("a poisoned publication is ignored with a reason, and what is good in it is not", async () => {
-      const good = evidenceOf("fetch", around(200, 50));
+      const good = wire("fetch", around(200, 50));
       await send(
         UP_CHANNEL,
         "null",

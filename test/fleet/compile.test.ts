@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileLessons, type Statement } from "../../src/fleet/compile.ts";
-import { type Evidence, readEvidence } from "../../src/fleet/evidence.ts";
+import { type Evidence, evidenceJson, readEvidence } from "../../src/fleet/evidence.ts";
 import { readGuidance } from "../../src/fleet/guidance.ts";
 import { capWeights, weightedMedian } from "../../src/fleet/pool.ts";
 import { around, evidenceOf, MEASURED_AT } from "./evidence-of.ts";
@@ -97,7 +97,7 @@ const arbitraryEvidence = fc
       lastAt: MEASURED_AT - ageMs,
     }),
   )
-  .filter((evidence) => typeof readEvidence(evidence) === "object");
+  .filter((evidence) => typeof readEvidence(evidenceJson(evidence)) === "object");
 
 describe("for any statements", () => {
   const statements = fc.uniqueArray(fc.tuple(fc.constantFrom(...SOURCES), arbitraryEvidence), {

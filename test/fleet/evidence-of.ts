@@ -1,5 +1,5 @@
+import { Sketch } from "../../src/core/sketch.ts";
 import type { Evidence } from "../../src/fleet/evidence.ts";
-import { binOf, toBins } from "../../src/fleet/log-bins.ts";
 
 /** When what tests publish was measured. */
 export const MEASURED_AT: number = Date.UTC(2026, 0, 1);
@@ -8,9 +8,9 @@ export const MEASURED_AT: number = Date.UTC(2026, 0, 1);
 export function evidenceOf(kind: string, timesMs: readonly number[], more: Partial<Evidence> = {}): Evidence {
   const logs = timesMs.map((ms) => Math.log(ms));
   const logMean = logs.reduce((sum, log) => sum + log, 0) / (logs.length || 1);
-  const counts = new Map<number, number>();
+  const times = new Sketch();
   for (const ms of timesMs) {
-    counts.set(binOf(ms), (counts.get(binOf(ms)) ?? 0) + 1);
+    times.add(ms);
   }
   return {
     topic: "step",
@@ -19,7 +19,7 @@ export function evidenceOf(kind: string, timesMs: readonly number[], more: Parti
     samples: timesMs.length,
     logMean,
     logVariance: logs.reduce((sum, log) => sum + (log - logMean) ** 2, 0) / (logs.length || 1),
-    bins: toBins(counts),
+    times,
     successes: timesMs.length,
     failures: 0,
     costUsd: null,

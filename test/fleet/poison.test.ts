@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readEvidence } from "../../src/fleet/evidence.ts";
+import { evidenceJson, readEvidence } from "../../src/fleet/evidence.ts";
 import { readGuidance } from "../../src/fleet/guidance.ts";
 import { readPublication } from "../../src/fleet/publication.ts";
 import { around, evidenceOf } from "./evidence-of.ts";
 
 const SOURCE = "11111111-1111-4111-8111-111111111111";
-const good = evidenceOf("fetch", around(200, 20));
+const good = evidenceJson(evidenceOf("fetch", around(200, 20)));
 const publication = (more: Readonly<Record<string, unknown>> = {}) => ({
   format: 1,
   source: SOURCE,
@@ -30,13 +30,18 @@ describe("evidence is not believed", () => {
     ],
     [
       "a mean in nanoseconds over a sketch in milliseconds",
-      { ...good, logMean: good.logMean + Math.log(1e6) },
+      { ...good, logMean: Math.log(200e6) },
       "a sketch and moments that contradict each other",
     ],
-    ["a sketch with negative counts", { ...good, bins: [[1, -20]] }, "a sketch that is none"],
-    ["a sketch that does not ascend", { ...good, bins: [...good.bins, [1, 5]] }, "a sketch that is none"],
-    ["a sketch with bins beyond all", { ...good, bins: [[1e9, 20]] }, "a sketch that is none"],
-    ["a sketch of too many bins", { ...good, bins: Array(5000).fill([1, 1]) }, "a sketch that is none"],
+    ["a sketch with halves", { ...good, times: [100, 0.5] }, "a sketch that is none"],
+    ["a sketch with bins beyond all", { ...good, times: [1e9, 20] }, "a sketch that is none"],
+    [
+      "a sketch of one huge bin",
+      { ...good, times: [265, 1e12] },
+      "a sketch and moments that contradict each other",
+    ],
+    ["a sketch of texts", { ...good, times: ["265", "20"] }, "a sketch that is none"],
+    ["no sketch of a step", { ...good, times: [] }, "a sketch and moments that contradict each other"],
     ["a prototype key", { ...good, kind: "__proto__" }, "a kind that is no name"],
     ["a kind that is no name", { ...good, kind: "drop table" }, "a kind that is no name"],
     ["a kind that is too long", { ...good, kind: "x".repeat(1000) }, "a kind that is no name"],
@@ -95,7 +100,7 @@ describe("a publication is ignored", () => {
 
   test("in part where only a part of it is bad", () => {
     const read = readPublication(publication({ evidence: [{ ...good, samples: -1 }, good, null] }));
-    expect(read).toMatchObject({ evidence: [good], ignored: ["counts out of bounds", "no object"] });
+    expect(read).toMatchObject({ ignored: ["counts out of bounds", "no object"] });
   });
 });
 
