@@ -18,6 +18,17 @@ export type {
 export type { AgentContext, AgentDefinition } from "./core/agent-definition.ts";
 export { type App, defineApp, isApp } from "./core/app.ts";
 export type { Clock } from "./core/clock.ts";
+export type { EmbedOptions } from "./core/embed-options.ts";
+export type {
+  EmbedCallOptions,
+  Embedding,
+  Embeddings,
+  EmbedFunction,
+  EmbedPurpose,
+  EmbedQueries,
+  EmbedQuery,
+  EmbedSettings,
+} from "./core/embedding.ts";
 export {
   type ErrorCode,
   type FailedTask,
@@ -109,6 +120,7 @@ export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
 export type { Flows } from "./flows.ts";
 export { Goalpost } from "./goalpost.ts";
 export type { Instances } from "./instances.ts";
+export type { Explanation, LearnedEstimate, Learning } from "./learning.ts";
 export type { EnqueueOptions, LlmAskOptions, LlmCalls } from "./llm-calls.ts";
 export { LlmRequest, type LlmRequestInput, type LlmRequestOutput } from "./llm-request.ts";
 export type { Channels, HistoryOptions, ListenOptions } from "./messaging/channels.ts";
