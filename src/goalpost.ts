@@ -8,12 +8,14 @@ import { clientAgents, type Mailroom, registerAgents } from "./client-agents.ts"
 import { CodeRegistry } from "./code-registry.ts";
 import { composeGoals } from "./compose-goals.ts";
 import type { App } from "./core/app.ts";
+import type { EmbedFunction } from "./core/embedding.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { FlowFunctions, FlowRef } from "./core/flow.ts";
 import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import { instanceLane } from "./core/lanes.ts";
 import type { StepMap } from "./core/step.ts";
 import type { Workflow } from "./core/workflow.ts";
+import { clientEmbed } from "./embed-client.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { Worker as EngineWorker } from "./engine/worker.ts";
 import { databaseFromEnvironment } from "./environment.ts";
@@ -73,6 +75,7 @@ export class Goalpost implements AsyncDisposable {
   /** Messages between processes. */
   readonly channels: Channels;
   readonly llm: LlmCalls;
+  readonly embed: EmbedFunction;
   readonly #models: LlmClient;
   /** Named recipients with a durable inbox each. */
   readonly agents: Agents;
@@ -100,6 +103,7 @@ export class Goalpost implements AsyncDisposable {
     this.usage = new UsageBook(parts.driver);
     this.budgets = new Budgets(parts.driver, () => this.#workers.wake());
     this.#models = new LlmClient({ ...parts, backends: llmBackends({ ...parts, worker: this.#workerId }) });
+    this.embed = clientEmbed(this.#models);
     this.#hub = new ChannelHub(opened);
     this.channels = new Channels(opened, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
@@ -155,8 +159,8 @@ export class Goalpost implements AsyncDisposable {
     const starter = new RunStarter({ ...starting, takeOver: this.#takeOver });
     this.#goals = new GoalRuns({ ...starting, takeOver: this.#takeOver, starter });
     this.#workflows = new WorkflowRuns({ ...starting, starter });
-    this.#calls = new WorkflowCalls({ ...starting, workflows: this.#workflows });
-    const calls = { takeOver: this.#takeOver, workflows: this.#workflows, client: this.#models };
+    const calls = { takeOver: this.#takeOver, workflows: this.#workflows };
+    this.#calls = new WorkflowCalls({ ...starting, ...calls });
     this.llm = new LlmCalls({ ...starting, ...calls });
   }
 

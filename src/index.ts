@@ -18,6 +18,17 @@ export type {
 export type { AgentContext, AgentDefinition } from "./core/agent-definition.ts";
 export { type App, defineApp, isApp } from "./core/app.ts";
 export type { Clock } from "./core/clock.ts";
+export type { EmbedOptions } from "./core/embed-options.ts";
+export type {
+  EmbedCallOptions,
+  Embedding,
+  Embeddings,
+  EmbedFunction,
+  EmbedPurpose,
+  EmbedQueries,
+  EmbedQuery,
+  EmbedSettings,
+} from "./core/embedding.ts";
 export {
   type ErrorCode,
   type FailedTask,

@@ -33,7 +33,7 @@ export interface LlmCallsOptions {
   readonly watch: RunWatch;
   readonly takeOver: TakeOver;
   readonly workflows: WorkflowRuns;
-  readonly client: LlmClient;
+  readonly models: LlmClient;
 }
 
 /** Models, asked from outside of steps; in a step, use `ctx.llm`. */
@@ -51,7 +51,7 @@ export class LlmCalls {
    * the signal's reason
    */
   request<T = null>(request: LlmRequest<T>, options: LlmAskOptions = {}): Promise<LlmResult<T>> {
-    return this.#o.client.ask(request, options);
+    return this.#o.models.ask(request, options);
   }
 
   /**
@@ -61,7 +61,7 @@ export class LlmCalls {
    */
   async enqueue(request: LlmRequestInput, options: EnqueueOptions = {}): Promise<string> {
     refuseFunctions(request);
-    await this.#o.client.prepare(await toRequest(request));
+    await this.#o.models.prepare(await toRequest(request));
     const requestId = request.requestId ?? newId();
     const start = { ...options, runId: newId(), idempotencyKey: requestId };
     await this.#o.workflows.start(LlmRequest, { ...request, requestId }, start);

@@ -1,5 +1,6 @@
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
+import type { EmbedOptions } from "./core/embed-options.ts";
 import { GoalpostError } from "./core/errors.ts";
 import { DEFAULT_QUEUE } from "./core/lanes.ts";
 import type { LlmOptions } from "./core/llm-options.ts";
@@ -26,6 +27,8 @@ export interface OpenOptions {
   readonly workers?: WorkersOptions | false | undefined;
   /** How models are called. Default: by the keys in the environment. */
   readonly llm?: LlmOptions | undefined;
+  /** How texts are embedded. Default: by the keys in the environment, else "hash". */
+  readonly embed?: EmbedOptions | undefined;
   /** For tests. Default: the machine's clock. */
   readonly clock?: Clock | undefined;
 }
@@ -76,6 +79,7 @@ export interface ClientParts {
   readonly capabilities: readonly string[];
   readonly maxOutputBytes: number;
   readonly llm: LlmOptions;
+  readonly embed: EmbedOptions;
   /** Whether the local worker runs by itself. */
   readonly starts: boolean;
 }
@@ -96,6 +100,7 @@ export function readOptions(options: OpenOptions): Omit<ClientParts, "driver"> {
     capabilities: workers.capabilities ?? [],
     maxOutputBytes: workers.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
     llm: options.llm ?? {},
+    embed: options.embed ?? {},
     starts: workers.start !== false,
   };
 }
