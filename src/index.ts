@@ -120,6 +120,7 @@ export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
 export type { Flows } from "./flows.ts";
 export { Goalpost } from "./goalpost.ts";
 export type { Instances } from "./instances.ts";
+export type { Explanation, LearnedEstimate, Learning } from "./learning.ts";
 export type { EnqueueOptions, LlmAskOptions, LlmCalls } from "./llm-calls.ts";
 export { LlmRequest, type LlmRequestInput, type LlmRequestOutput } from "./llm-request.ts";
 export type { Channels, HistoryOptions, ListenOptions } from "./messaging/channels.ts";

@@ -63,6 +63,7 @@ async function ask<T>(call: TaskCall, prepared: PreparedRequest<T>, memoKey: str
     task: taskOf(call, memoKey),
   };
   const result = await prepared.ask(ctx);
+  call.spend(result);
   await call.once(memoKey, () => toStored(result));
   return result;
 }
