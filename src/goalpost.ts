@@ -8,6 +8,7 @@ import { clientAgents, type Mailroom, registerAgents } from "./client-agents.ts"
 import { CodeRegistry } from "./code-registry.ts";
 import { composeGoals } from "./compose-goals.ts";
 import type { App } from "./core/app.ts";
+import type { Driver } from "./core/driver.ts";
 import type { EmbedFunction } from "./core/embedding.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { FlowFunctions, FlowRef } from "./core/flow.ts";
@@ -19,10 +20,10 @@ import { clientEmbed } from "./embed-client.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { Worker as EngineWorker } from "./engine/worker.ts";
 import { databaseFromEnvironment } from "./environment.ts";
-import { FlowRuns } from "./flow-runs.ts";
 import { Flows } from "./flows.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import { Instances } from "./instances.ts";
+import { Learning } from "./learning.ts";
 import { llmBackends } from "./llm-backends.ts";
 import { LlmCalls } from "./llm-calls.ts";
 import { LlmClient } from "./llm-client.ts";
@@ -39,20 +40,18 @@ import {
 } from "./options.ts";
 import { Queues } from "./queues.ts";
 import { RunPlaces } from "./run-place.ts";
-import {
-  type ComposedResult,
-  type FlowResult,
-  type GoalHandle,
-  type GoalResult,
-  type RunHandle,
-  type RunResult,
-  toRunResult,
+import type {
+  ComposedResult,
+  FlowResult,
+  GoalHandle,
+  GoalResult,
+  RunHandle,
+  RunResult,
 } from "./run-result.ts";
 import { RunStarter } from "./run-starter.ts";
 import { RunWaits } from "./run-waits.ts";
 import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
-import { startAndWait } from "./start-and-wait.ts";
 import { migrate } from "./store/migrate.ts";
 import { openDriver } from "./store/open-driver.ts";
 import { retryRun } from "./store/run-actions.ts";
@@ -60,6 +59,7 @@ import { timedDriver } from "./store/timed-driver.ts";
 import { TakeOver } from "./take-over.ts";
 import { UsageBook } from "./usage.ts";
 import { DEFAULT_GRACE_MS, type Worker, type WorkerOptions, Workers } from "./workers.ts";
+import { WorkflowCalls } from "./workflow-calls.ts";
 import { WorkflowRuns } from "./workflow-runs.ts";
 
 /** A client: one database, one local worker, and more if asked for. Made by {@link Goalpost.open}. */
@@ -93,7 +93,7 @@ export class Goalpost implements AsyncDisposable {
   readonly #takeOver: TakeOver;
   readonly #goals: GoalRuns;
   readonly #workflows: WorkflowRuns;
-  readonly #flowRuns: FlowRuns;
+  readonly #calls: WorkflowCalls;
   #closing: Promise<void> | undefined;
 
   private constructor(opened: ClientParts) {
@@ -120,24 +120,9 @@ export class Goalpost implements AsyncDisposable {
     const mail = clientAgents(opened, { workerId: this.#workerId, models: this.#models }, () => this.#goals);
     this.agents = mail.agents;
     this.#mailroom = mail.mailroom;
-    this.#workers = new Workers({
-      ...opened,
-      registry: this.#registry,
-      attendance: this.#attendance,
-      onFinished: (run) => this.#finished(run),
-      send: (channel, message) => this.channels.send(channel, message),
-      models: this.#models,
-      agents: this.agents.port,
-      children: childRuns(parts.driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
-    });
+    this.#workers = this.#makeWorkers(opened, parts.driver);
     const wake = (): void => this.#workers.wake();
-    this.#worker = this.#workers.make({
-      ...opened,
-      id: this.#workerId,
-      lanes: [this.#lane],
-      servesQueues: () => this.#registry.servesOthers,
-      onLapsed: () => this.#mailroom.lapsed(),
-    });
+    this.#worker = this.#makeOwnWorker(opened);
     this.runs = new Runs(parts, this.#watch, {
       cancelled: (runId) => this.#abort(runId),
       wake,
@@ -145,7 +130,6 @@ export class Goalpost implements AsyncDisposable {
       retry: (runId, resetAll) => this.#retry(runId, resetAll),
     });
     this.flows = new Flows(parts.driver, this.runs);
-    this.#flowRuns = new FlowRuns(parts.driver);
     const starting = {
       ...parts,
       registry: this.#registry,
@@ -162,7 +146,9 @@ export class Goalpost implements AsyncDisposable {
     const starter = new RunStarter({ ...starting, takeOver: this.#takeOver });
     this.#goals = new GoalRuns({ ...starting, takeOver: this.#takeOver, starter });
     this.#workflows = new WorkflowRuns({ ...starting, starter });
-    this.llm = new LlmCalls({ ...starting, takeOver: this.#takeOver, workflows: this.#workflows });
+    const calls = { takeOver: this.#takeOver, workflows: this.#workflows };
+    this.#calls = new WorkflowCalls({ ...starting, ...calls });
+    this.llm = new LlmCalls({ ...starting, ...calls });
   }
 
   /**
@@ -179,7 +165,7 @@ export class Goalpost implements AsyncDisposable {
       if (exclusive) {
         await takeAllForLost(timedDriver(driver, parts.clock));
       }
-      gp = new Goalpost({ ...parts, driver });
+      gp = new Goalpost({ ...parts, driver, learning: new Learning({ ...parts, driver }) });
       if (parts.starts) {
         await gp.#workers.start(gp.#worker);
       }
@@ -188,6 +174,11 @@ export class Goalpost implements AsyncDisposable {
       await (gp ? gp.close({ graceMs: 0 }) : driver.close());
       throw error;
     }
+  }
+
+  /** What past runs taught. */
+  get learning(): Learning {
+    return this.#parts.learning;
   }
 
   /** Adds an app's steps, decomposer and workflows. @throws INVALID_INPUT if another function has a name already */
@@ -207,35 +198,21 @@ export class Goalpost implements AsyncDisposable {
   }
 
   /** Starts a run of a workflow and waits for its end. @throws RunFailedError, INVALID_INPUT */
-  async execute<I, O>(
+  execute<I, O>(
     workflow: Workflow<I, O>,
     input: NoInfer<I>,
     options: StartOptions = {},
   ): Promise<RunResult<O>> {
-    const parts = {
-      driver: this.#parts.driver,
-      watch: this.#watch,
-      runs: this.runs,
-      workflows: this.#workflows,
-    };
-    return startAndWait(parts, { workflow, input }, options);
+    return this.#calls.execute(workflow, input, options);
   }
 
   /** Starts a run of a workflow; returns once it is stored. @throws INVALID_INPUT, INVALID_STATE */
-  async start<I, O>(
+  start<I, O>(
     workflow: Workflow<I, O>,
     input: NoInfer<I>,
     options: StartOptions = {},
   ): Promise<RunHandle<RunResult<O>>> {
-    const { runId, attached } = await this.#workflows.start(workflow, input, { ...options, runId: newId() });
-    return {
-      runId,
-      attached,
-      result: async (wait) => toRunResult<O>(this.#parts.driver, await this.#watch.waitFor(runId, wait)),
-      progress: () => this.runs.progress(runId),
-      events: (from) => this.runs.events(runId, from),
-      cancel: (reason) => this.runs.cancel(runId, { reason }),
-    };
+    return this.#calls.start(workflow, input, options);
   }
 
   /**
@@ -244,26 +221,24 @@ export class Goalpost implements AsyncDisposable {
    * @throws FLOW_NOT_FOUND, RunFailedError; INVALID_INPUT if a function is missing, before anything is stored
    */
   // biome-ignore lint/complexity/useMaxParams: the call of the README.
-  async executeDynamic(
+  executeDynamic(
     flow: FlowRef,
     input: unknown,
     steps: FlowFunctions,
     options: StartOptions = {},
   ): Promise<FlowResult> {
-    const prepared = await this.#flowRuns.prepare(flow, steps, options);
-    return this.execute(prepared.workflow, input, prepared.options);
+    return this.#calls.executeFlow({ flow, input, steps }, options);
   }
 
   /** Starts a run of a flow; returns once it is stored. @throws FLOW_NOT_FOUND, INVALID_INPUT */
   // biome-ignore lint/complexity/useMaxParams: like executeDynamic.
-  async startDynamic(
+  startDynamic(
     flow: FlowRef,
     input: unknown,
     steps: FlowFunctions,
     options: StartOptions = {},
   ): Promise<RunHandle<FlowResult>> {
-    const prepared = await this.#flowRuns.prepare(flow, steps, options);
-    return this.start(prepared.workflow, input, prepared.options);
+    return this.#calls.startFlow({ flow, input, steps }, options);
   }
 
   /** Plans a goal, runs it and waits for its end. @throws RunFailedError, INVALID_INPUT */
@@ -352,10 +327,34 @@ export class Goalpost implements AsyncDisposable {
     this.#hub.refuseListeners();
     await this.#mailroom.stop(graceMs, () => this.#workers.stopAll(graceMs));
     await this.#models.close();
+    await this.learning.flush();
     await this.#hub.close(graceMs);
     this.#watch.close();
     await this.#attendance.close();
     await this.#parts.driver.close();
+  }
+
+  #makeWorkers(opened: ClientParts, driver: Driver): Workers {
+    return new Workers({
+      ...opened,
+      registry: this.#registry,
+      attendance: this.#attendance,
+      onFinished: (run) => this.#finished(run),
+      send: (channel, message) => this.channels.send(channel, message),
+      models: this.#models,
+      agents: this.agents.port,
+      children: childRuns(driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
+    });
+  }
+
+  #makeOwnWorker(opened: ClientParts): EngineWorker {
+    return this.#workers.make({
+      ...opened,
+      id: this.#workerId,
+      lanes: [this.#lane],
+      servesQueues: () => this.#registry.servesOthers,
+      onLapsed: () => this.#mailroom.lapsed(),
+    });
   }
 
   get #lane(): string {
@@ -373,6 +372,7 @@ export class Goalpost implements AsyncDisposable {
 
   #finished(run: FinishedRun & { readonly owned: boolean }): void {
     this.#registry.release(run.id);
+    this.learning.ended(run.id);
     if (run.owned) {
       this.#watch.finished(run);
     } else {

@@ -53,6 +53,7 @@ export {
   RetryAfterError,
   RunFailedError,
 } from "./core/errors.ts";
+export { type Estimate, type EstimateKey, type Estimates, NO_ESTIMATES } from "./core/estimates.ts";
 export type {
   Flow,
   FlowFunction,
@@ -84,6 +85,7 @@ export type { Json, Stored } from "./core/json.ts";
 export type { BudgetWarning } from "./core/ledger.ts";
 export type {
   Budget,
+  Cascade,
   Complexity,
   FinishReason,
   LlmMessage,
@@ -106,9 +108,21 @@ export {
   type TokenUsage,
   type ToolSpec,
 } from "./core/model.ts";
+export type {
+  Decision,
+  DispatchHint,
+  ModelCandidate,
+  Optimized,
+  OptimizedGraph,
+  OptimizedOutcome,
+  OptimizeLevel,
+  OptimizeOptions,
+  StepFacts,
+} from "./core/optimizer.ts";
 export type { PlanDiff } from "./core/plan-history.ts";
 export type { TaskProgress } from "./core/progress.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
+export type { RoutingMode, RoutingOptions } from "./core/routing-options.ts";
 export {
   type ChildGoalOptions,
   type ChildOptions,
@@ -133,13 +147,17 @@ export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
 export type { Flows } from "./flows.ts";
 export { Goalpost } from "./goalpost.ts";
 export type { Instances } from "./instances.ts";
-export type { EnqueueOptions, LlmAskOptions, LlmCalls } from "./llm-calls.ts";
+export type { Explanation, LearnedEstimate, Learning } from "./learning.ts";
+export type { EnqueueOptions, Feedback, LlmAskOptions, LlmCalls } from "./llm-calls.ts";
 export { LlmRequest, type LlmRequestInput, type LlmRequestOutput } from "./llm-request.ts";
 export type { Channels, HistoryOptions, ListenOptions } from "./messaging/channels.ts";
 export type { Message, MessageHandler } from "./messaging/message.ts";
 export type { Subscription } from "./messaging/subscription.ts";
 export { migrateDatabase } from "./migrate-database.ts";
 export type { OpenOptions, WorkersOptions } from "./open-options.ts";
+export { optimize } from "./optimize/optimize.ts";
+export { type Prediction, predict } from "./optimize/predict.ts";
+export { type SimulatedRun, type SimulateOptions, simulateGraph } from "./optimize/simulate-graph.ts";
 export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./options.ts";
 export {
   type DebateOptions,
@@ -165,6 +183,7 @@ export type { PlanExample, PromptFacts } from "./plan/prompt-facts.ts";
 export { type RenderOptions, renderMermaid, renderTree } from "./plan/render.ts";
 export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
 export type { Queues } from "./queues.ts";
+export type { RouteModel, RouteReport } from "./route-report.ts";
 export type { EventsOptions } from "./run-events.ts";
 export type {
   ComposedResult,

@@ -42,13 +42,13 @@ begin
           order by t.ord) from task t),
         (select array_agg(concat('["', n.run_id, '",', n.position, ',', d.output, ']'))
           from (select distinct t.run_id, i.position from task t cross join lateral unnest(t.inputs) i(position)
-            where concat(t.run_id, i.position) <> all(_seen)) n
+            where concat(t.run_id, i.position) not in (select unnest(_seen))) n
           cross join lateral (
             select output from goalpost.tasks
             where run_id = n.run_id and position = n.position and item = -1 and status = 'completed' offset 0) d),
         (select array_agg(goalpost.run_text(n.run_id, n.reads, n.plans))
           from (select distinct t.run_id, t.reads, t.kind = 'plan' as plans from task t
-            where concat(t.run_id, t.reads, t.kind = 'plan') <> all(_seen)) n)
+            where concat(t.run_id, t.reads, t.kind = 'plan') not in (select unnest(_seen))) n)
       into _tasks, _values, _runs;
     else
       select run_ids, positions, items, deliveries into _held
@@ -69,16 +69,28 @@ begin
           _seen := _seen || _key;
           _runs := _runs || goalpost.run_text(_task.run_id, _step.reads, _step.kind = 'plan');
         end if;
-        foreach _input in array _step.inputs loop
-          _key := concat(_task.run_id, _input);
-          if _key <> all(_seen) then
-            _seen := _seen || _key;
-            _values := _values || (
-              select concat('["', t.run_id, '",', t.position, ',', t.output, ']')
-              from goalpost.tasks t
-              where t.run_id = _task.run_id and t.position = _input and t.item = -1 and t.status = 'completed');
-          end if;
-        end loop;
+        -- "not in" hashes what was told; to compare each with all of it takes seconds for ten thousand inputs.
+        if cardinality(_step.inputs) > 8 then
+          select _seen || array_agg(concat(_task.run_id, n.position)),
+            _values || array_agg(concat('["', _task.run_id, '",', n.position, ',', n.output, ']'))
+          into _seen, _values
+          from (select i.position, d.output from unnest(_step.inputs) i(position)
+            cross join lateral (
+              select output from goalpost.tasks
+              where run_id = _task.run_id and position = i.position and item = -1 and status = 'completed' offset 0) d
+            where concat(_task.run_id, i.position) not in (select unnest(_seen))) n;
+        else
+          foreach _input in array _step.inputs loop
+            _key := concat(_task.run_id, _input);
+            if _key <> all(_seen) then
+              _seen := _seen || _key;
+              _values := _values || (
+                select concat('["', t.run_id, '",', t.position, ',', t.output, ']')
+                from goalpost.tasks t
+                where t.run_id = _task.run_id and t.position = _input and t.item = -1 and t.status = 'completed');
+            end if;
+          end loop;
+        end if;
       end loop;
     end if;
   end if;

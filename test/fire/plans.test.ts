@@ -37,11 +37,13 @@ function findFaults(plan: string): string[] {
     }
     const details = lines.slice(index + 1);
     const end = details.findIndex((detail) => /^\s*->/.test(detail));
-    const condition = details
-      .slice(0, end < 0 ? undefined : end)
-      .find((detail) => /Index Cond:/.test(detail));
+    const own = details.slice(0, end < 0 ? undefined : end);
+    const condition = own.find((detail) => /Index Cond:/.test(detail));
     const byKey = new RegExp(`\\(${key} (=|<@)|\\b${key} =`).test(condition ?? "");
-    return /^Index (Only )?Scan/.test(scan) && byKey ? [] : [`${line}${condition ?? ""}`];
+    // The index of something else that begins with the same column: a row is looked for among all that share it.
+    const filter = own.find((detail) => /Filter: .*\(("position"|src|dst|name) = /.test(detail));
+    const right = /^Index (Only )?Scan/.test(scan) && byKey && filter === undefined;
+    return right ? [] : [`${line}${condition ?? ""}${filter ?? ""}`];
   });
 }
 
