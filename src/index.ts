@@ -18,16 +18,28 @@ export type {
 export type { AgentContext, AgentDefinition } from "./core/agent-definition.ts";
 export { type App, defineApp, isApp } from "./core/app.ts";
 export type { Clock } from "./core/clock.ts";
-export type { EmbedOptions } from "./core/embed-options.ts";
 export type {
+  CombinedEmbedModel,
+  EmbedModelOptions,
+  EmbedOptions,
+  LocalEmbedModel,
+  ProviderEmbedModel,
+  ServedEmbedModel,
+} from "./core/embed-options.ts";
+export type {
+  EmbedAnswer,
+  EmbedBatch,
   EmbedCallOptions,
-  Embedding,
-  Embeddings,
+  Embedder,
   EmbedFunction,
   EmbedPurpose,
   EmbedQueries,
   EmbedQuery,
+  EmbedResult,
+  EmbedResults,
   EmbedSettings,
+  StepEmbed,
+  StepEmbedSettings,
 } from "./core/embedding.ts";
 export {
   type ErrorCode,
@@ -73,6 +85,7 @@ export type { Json, Stored } from "./core/json.ts";
 export type { BudgetWarning } from "./core/ledger.ts";
 export type {
   Budget,
+  Cascade,
   Complexity,
   FinishReason,
   LlmMessage,
@@ -109,6 +122,7 @@ export type {
 export type { PlanDiff } from "./core/plan-history.ts";
 export type { TaskProgress } from "./core/progress.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
+export type { RoutingMode, RoutingOptions } from "./core/routing-options.ts";
 export {
   type ChildGoalOptions,
   type ChildOptions,
@@ -127,13 +141,14 @@ export {
 } from "./core/step.ts";
 export type { Usage } from "./core/usage.ts";
 export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
+export { Embedding, type EmbeddingInput, type EmbeddingOutput } from "./embedding-workflow.ts";
 export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
 export type { Flows } from "./flows.ts";
 export { Goalpost } from "./goalpost.ts";
 export type { Instances } from "./instances.ts";
 export type { Explanation, LearnedEstimate, Learning } from "./learning.ts";
-export type { EnqueueOptions, LlmAskOptions, LlmCalls } from "./llm-calls.ts";
+export type { EnqueueOptions, Feedback, LlmAskOptions, LlmCalls } from "./llm-calls.ts";
 export { LlmRequest, type LlmRequestInput, type LlmRequestOutput } from "./llm-request.ts";
 export type { Channels, HistoryOptions, ListenOptions } from "./messaging/channels.ts";
 export type { Message, MessageHandler } from "./messaging/message.ts";
@@ -168,6 +183,7 @@ export type { PlanExample, PromptFacts } from "./plan/prompt-facts.ts";
 export { type RenderOptions, renderMermaid, renderTree } from "./plan/render.ts";
 export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
 export type { Queues } from "./queues.ts";
+export type { RouteModel, RouteReport } from "./route-report.ts";
 export type { EventsOptions } from "./run-events.ts";
 export type {
   ComposedResult,
