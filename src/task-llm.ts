@@ -68,6 +68,7 @@ async function ask<T>(call: TaskCall, prepared: PreparedRequest<T>, memoKey: str
     scope: scopeOf(call),
     signal: call.signal,
     deadlineAt: call.deadlineAt,
+    step: call.node.kind === "plan" ? undefined : (call.node.spec.step ?? call.node.name),
     resumed: call.resumed || call.attempt > 1,
     task: taskOf(call, memoKey),
   };

@@ -31,7 +31,7 @@ export interface Estimate {
   /** 0: as always; 1 and more: it has changed lately, and the older samples tell little. */
   readonly drift: number;
   /** Where it comes from, the most specific level that told anything. */
-  readonly level: "step" | "model" | "kind" | "global" | "default";
+  readonly level: "step" | "model" | "kind" | "fleet" | "global" | "default";
 }
 
 /** What an estimate is asked for. */

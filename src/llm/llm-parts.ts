@@ -4,6 +4,7 @@ import type { Ledger, PriceBook } from "../core/ledger.ts";
 import type { LlmOptions } from "../core/llm-options.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ChatModels } from "../core/model.ts";
+import type { ModelRouting } from "../core/model-routing.ts";
 import type { EmbedderSettings } from "./adapters/embedder-settings.ts";
 import type { Settlements } from "./settlements.ts";
 
@@ -26,7 +27,9 @@ export interface LlmParts {
   readonly settlements: Settlements;
   /** In the order of preference. */
   readonly providers: readonly LlmProvider[];
-  readonly options: Pick<LlmOptions, "providers" | "models">;
+  readonly options: Pick<LlmOptions, "providers" | "models" | "routing">;
+  /** Undefined: by the table alone, and nobody takes note. */
+  readonly routing?: ModelRouting | undefined;
   /** A number in [0, 1). */
   readonly random: () => number;
 }
