@@ -331,7 +331,7 @@ export class Goalpost implements AsyncDisposable {
     this.#hub.refuseListeners();
     await this.#mailroom.stop(graceMs, () => this.#workers.stopAll(graceMs));
     await this.#models.close();
-    await this.learning.flush();
+    await this.learning.close();
     await this.#hub.close(graceMs);
     this.#watch.close();
     await this.#attendance.close();

@@ -5,6 +5,7 @@ import type { CostsOptions } from "./costs.ts";
 import type { ApproveCommandOptions, RejectCommandOptions } from "./decide.ts";
 import { DURATION_RULE, parseDuration } from "./duration.ts";
 import type { EmbedCommandOptions } from "./embed.ts";
+import type { HubCommandOptions } from "./hub.ts";
 import type { InstancesOptions } from "./instances.ts";
 import type { PlanOptions } from "./plan.ts";
 import type { PruneCommandOptions } from "./prune.ts";
@@ -124,6 +125,16 @@ function fleetCommands(program: Command): void {
     .action((options: WorkerCommandOptions) =>
       action(async () => (await import("./worker.ts")).runWorker(options)),
     );
+  program
+    .command("hub")
+    .description(
+      "let the databases that were opened with this one as hub learn from each other, until SIGTERM or SIGINT",
+    )
+    .option("--interval <duration>", "between two turns, such as 10s (default: 10s)", toMilliseconds)
+    .option("--status", "only show who has published, and what was ignored and why")
+    .option("--json", "with --status: print one JSON document")
+    .option("--database <url>", DATABASE_HELP)
+    .action((options: HubCommandOptions) => action(async () => (await import("./hub.ts")).runHub(options)));
   program
     .command("instances")
     .description("list the processes that work on a database")
