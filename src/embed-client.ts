@@ -1,4 +1,4 @@
-import type { Embedded, Embedding, Embeddings, EmbedFunction, EmbedTexts } from "./core/embedding.ts";
+import type { Embedded, EmbedFunction, EmbedResult, EmbedResults, EmbedTexts } from "./core/embedding.ts";
 import { checkEmbedRequest, checkTexts, type GivenRequest } from "./embed/check-request.ts";
 import type { LlmClient } from "./llm-client.ts";
 
@@ -23,7 +23,7 @@ export function clientEmbedTexts(client: LlmClient): EmbedTexts {
 export function toEmbedResult(
   { query }: GivenRequest,
   { vectors, provider, model, dimensions, usage }: Embedded,
-): Embedding | Embeddings {
+): EmbedResult | EmbedResults {
   const by = { provider, model, embeddingDim: dimensions, usage };
   return query === undefined
     ? { embeddings: vectors, ...by }

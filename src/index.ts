@@ -18,16 +18,28 @@ export type {
 export type { AgentContext, AgentDefinition } from "./core/agent-definition.ts";
 export { type App, defineApp, isApp } from "./core/app.ts";
 export type { Clock } from "./core/clock.ts";
-export type { EmbedOptions } from "./core/embed-options.ts";
 export type {
+  CombinedEmbedModel,
+  EmbedModelOptions,
+  EmbedOptions,
+  LocalEmbedModel,
+  ProviderEmbedModel,
+  ServedEmbedModel,
+} from "./core/embed-options.ts";
+export type {
+  EmbedAnswer,
+  EmbedBatch,
   EmbedCallOptions,
-  Embedding,
-  Embeddings,
+  Embedder,
   EmbedFunction,
   EmbedPurpose,
   EmbedQueries,
   EmbedQuery,
+  EmbedResult,
+  EmbedResults,
   EmbedSettings,
+  StepEmbed,
+  StepEmbedSettings,
 } from "./core/embedding.ts";
 export {
   type ErrorCode,
@@ -115,6 +127,7 @@ export {
 } from "./core/step.ts";
 export type { Usage } from "./core/usage.ts";
 export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
+export { Embedding, type EmbeddingInput, type EmbeddingOutput } from "./embedding-workflow.ts";
 export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
 export type { Flows } from "./flows.ts";

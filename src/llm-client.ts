@@ -55,14 +55,11 @@ export class LlmClient implements ModelCalls {
   }
 
   async embed(texts: TextsToEmbed, ctx: LlmCallContext): Promise<Embedded> {
+    const llm = await this.#opened();
     this.#embedModels ??= import("./embed-models.ts").then(
-      ({ EmbedModels }) => new EmbedModels(this.#o.embed),
+      ({ EmbedModels }) => new EmbedModels(this.#o.embed, llm.providers),
     );
-    const [llm, models, { embedWith }] = await Promise.all([
-      this.#opened(),
-      this.#embedModels,
-      import("./embed-calls.ts"),
-    ]);
+    const [models, { embedWith }] = await Promise.all([this.#embedModels, import("./embed-calls.ts")]);
     return embedWith({ llm, model: models.find(texts.model) }, texts, ctx);
   }
 

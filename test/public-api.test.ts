@@ -6,6 +6,7 @@ test("goalpost exports these names", () => {
   expect(Object.keys(goalpost).toSorted()).toMatchInlineSnapshot(`
     [
       "AgentCoordination",
+      "Embedding",
       "Goalpost",
       "GoalpostError",
       "InvalidGraphError",
