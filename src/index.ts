@@ -127,6 +127,15 @@ export {
 } from "./core/step.ts";
 export type { Usage } from "./core/usage.ts";
 export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
+export type { ChunkOptions } from "./documents/chunk-options.ts";
+export type { CollectionSummary } from "./documents/collections.ts";
+export type { DeleteWhat } from "./documents/delete-documents.ts";
+export type { DocumentInput, Metadata } from "./documents/document.ts";
+export type { Documents } from "./documents/documents.ts";
+export type { TextFormat } from "./documents/find-blocks.ts";
+export type { PutOptions, PutReport } from "./documents/put-documents.ts";
+export type { ReembedOptions, ReembedReport } from "./documents/reembed.ts";
+export type { SearchHit, SearchOptions } from "./documents/search-documents.ts";
 export { Embedding, type EmbeddingInput, type EmbeddingOutput } from "./embedding-workflow.ts";
 export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
