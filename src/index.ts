@@ -141,6 +141,7 @@ export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
 export type { Flows } from "./flows.ts";
 export { Goalpost } from "./goalpost.ts";
+export { Ingest, type IngestInput, type IngestReport } from "./ingest.ts";
 export type { Instances } from "./instances.ts";
 export type { Explanation, LearnedEstimate, Learning } from "./learning.ts";
 export type { EnqueueOptions, LlmAskOptions, LlmCalls } from "./llm-calls.ts";

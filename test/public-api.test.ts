@@ -9,6 +9,7 @@ test("goalpost exports these names", () => {
       "Embedding",
       "Goalpost",
       "GoalpostError",
+      "Ingest",
       "InvalidGraphError",
       "LlmRequest",
       "ModelError",

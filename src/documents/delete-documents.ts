@@ -4,11 +4,18 @@ import { findCollection } from "./collections.ts";
 import type { Metadata } from "./document.ts";
 import { countChunks } from "./put-documents.ts";
 
-/** Which documents are deleted: those with an id, those whose metadata contains something, or all of them. */
-export type DeleteWhat = string | readonly string[] | { readonly filter: Metadata } | { readonly all: true };
+/**
+ * Which documents are deleted: those with an id, those whose metadata contains something (but for some ids), or all of
+ * them.
+ */
+export type DeleteWhat =
+  | string
+  | readonly string[]
+  | { readonly filter: Metadata; readonly except?: readonly string[] | undefined }
+  | { readonly all: true };
 
 const BY_IDS = "key = any($2::text[])";
-const BY_FILTER = "metadata @> $2::jsonb";
+const BY_FILTER = "metadata @> $2::jsonb and not key = any($3::text[])";
 const DELETE = (which: string): string => `with gone as (
     select id from goalpost.documents where collection_id = $1::bigint and ${which}
   ), chunks as (
@@ -30,10 +37,10 @@ export async function deleteDocuments(driver: Driver, name: string, what: Delete
     }
     // Arrays have a filter, too.
     const byFilter = isObject(what) && "filter" in what;
-    const value = byFilter ? JSON.stringify(what.filter) : [what].flat();
+    const values = byFilter ? [JSON.stringify(what.filter), what.except ?? []] : [[what].flat()];
     const [row] = await tx.query<{ documents: number; chunks: number }>(
       DELETE(byFilter ? BY_FILTER : BY_IDS),
-      [collection.id, value],
+      [collection.id, ...values],
     );
     await countChunks(tx, collection.id, -(row?.chunks ?? 0));
     return row?.documents ?? 0;

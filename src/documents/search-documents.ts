@@ -24,6 +24,8 @@ export interface SearchOptions {
    * Default "vector".
    */
   readonly mode?: "vector" | "text" | "hybrid" | undefined;
+  /** Compares with all vectors, without the index: misses nothing, and takes longer the more there are. Default false. */
+  readonly exact?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -59,7 +61,7 @@ const MAX_EF_SEARCH = 1000;
 export async function searchDocuments(
   { driver, embed }: SearchParts,
   { collection, query }: { readonly collection: string; readonly query: string },
-  { limit = DEFAULT_LIMIT, filter, minScore, mode = "vector", signal }: SearchOptions,
+  { limit = DEFAULT_LIMIT, filter, minScore, mode = "vector", exact = false, signal }: SearchOptions,
 ): Promise<SearchHit[]> {
   const held = await requireCollection(driver, collection);
   const { model } = held;
@@ -69,7 +71,15 @@ export async function searchDocuments(
   const { vectors } = await embedChecked(embed, { texts: [query], purpose: "query", held: model, signal });
   const vector = toSql([...(vectors[0] as readonly number[])]);
   const count = mode === "hybrid" ? Math.max(MIN_CANDIDATES, CANDIDATES * limit) : limit;
-  const asked: Asked = { held, model, vector, query, filter: filter ? JSON.stringify(filter) : null, count };
+  const asked: Asked = {
+    held,
+    model,
+    vector,
+    query,
+    filter: filter ? JSON.stringify(filter) : null,
+    count,
+    exact,
+  };
   return driver.transaction(async (tx) => {
     const near = mode === "text" ? [] : await findNearest(tx, asked);
     const worded = mode === "vector" ? [] : await findWorded(tx, asked);
@@ -87,6 +97,7 @@ interface Asked {
   /** JSON. */
   readonly filter: string | null;
   readonly count: number;
+  readonly exact: boolean;
 }
 
 type KeyRow = { key: string };
@@ -96,8 +107,8 @@ const FITS =
   "($3::jsonb is null or (select d.metadata @> $3::jsonb from goalpost.documents d where d.id = document_id))";
 
 async function findNearest(tx: Queryable, asked: Asked): Promise<string[]> {
-  const { held, model, count } = asked;
-  const isLarge = held.chunks >= INDEX_FROM && (await hasIndex(tx, model));
+  const { held, model, count, exact } = asked;
+  const isLarge = !exact && held.chunks >= INDEX_FROM && (await hasIndex(tx, model));
   const found = isLarge ? await byIndex(tx, asked) : [];
   // With a filter that few fit the index gives up: comparing those few is quick.
   return found.length < Math.min(count, held.chunks) ? byComparing(tx, asked) : found;
