@@ -141,11 +141,35 @@ export {
 } from "./core/step.ts";
 export type { Usage } from "./core/usage.ts";
 export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
+export type {
+  DocumentInput,
+  PutOptions,
+  SearchOptions,
+} from "./documents/check-documents.ts";
+export { type Chunk, type ChunkOptions, chunkText } from "./documents/chunk.ts";
+export type { CollectionSummary } from "./documents/collection-store.ts";
+export type { DeleteTarget, Documents, PutReport } from "./documents/documents.ts";
+export type { SearchHit } from "./documents/search.ts";
 export { Embedding, type EmbeddingInput, type EmbeddingOutput } from "./embedding-workflow.ts";
 export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
+export type { HubTurn } from "./fleet/fleet-hub.ts";
+export type { Lesson } from "./fleet/guidance.ts";
+export type { UseHub } from "./fleet/hub-link.ts";
+export type { SourceSummary } from "./fleet/hub-store.ts";
+export type { IgnoredCount } from "./fleet/ignored.ts";
+export { LearningSync, type Synced, type SyncOptions } from "./fleet/learning-sync.ts";
+export {
+  type AggregatorOptions,
+  type Published,
+  ResultAggregator,
+  type Statistics,
+} from "./fleet/result-aggregator.ts";
+export type { Fleet, FleetStatus, HubLink } from "./fleet-client.ts";
 export type { Flows } from "./flows.ts";
 export { Goalpost } from "./goalpost.ts";
+export { Hub, type HubOptions, type HubStatus } from "./hub.ts";
+export { type IngestInput, type IngestOutput, ingest } from "./ingest.ts";
 export type { Instances } from "./instances.ts";
 export type { Explanation, LearnedEstimate, Learning } from "./learning.ts";
 export type { EnqueueOptions, Feedback, LlmAskOptions, LlmCalls } from "./llm-calls.ts";

@@ -6,6 +6,7 @@ import { checkName } from "./core/names.ts";
 import type { OptimizeLevel } from "./core/optimizer.ts";
 import { check } from "./core/policy.ts";
 import type { Tried } from "./core/tried.ts";
+import { Fleet, type HubLink } from "./fleet-client.ts";
 import type { Collector } from "./learn/collector.ts";
 import {
   type Decided,
@@ -55,6 +56,7 @@ export interface Explanation {
 }
 
 const LEVELS: readonly OptimizeLevel[] = ["basic", "advanced", "aggressive"];
+const DAY_MS = 86_400_000;
 const DEFAULT_LIMIT = 100;
 /** Samples that count half. */
 const HALF_CONFIDENCE = 5;
@@ -75,7 +77,17 @@ export class Learning {
   #realising: Promise<void> = Promise.resolve();
   #steps: { at: number; names: string; estimates: Promise<Estimates> } | undefined;
 
-  constructor(parts: { driver: Driver; clock: Clock; logger: Logger; learns: boolean }) {
+  /** Learning with other databases; null unless the client was opened with `hub`. */
+  readonly fleet: Fleet | null;
+
+  constructor(parts: {
+    driver: Driver;
+    clock: Clock;
+    logger: Logger;
+    learns: boolean;
+    hub?: HubLink | undefined;
+  }) {
+    this.fleet = parts.hub ? new Fleet(parts.hub, parts) : null;
     this.#driver = parts.driver;
     this.#clock = parts.clock;
     this.#logger = parts.logger;
@@ -149,8 +161,19 @@ export class Learning {
   }
 
   /** What is known now, for planning. @internal */
-  snapshot(wish: Omit<SnapshotWish, "now">): Promise<Estimates> {
-    return readSnapshot(this.#driver, { ...wish, now: this.#clock.now() });
+  async snapshot(wish: Omit<SnapshotWish, "now">): Promise<Estimates> {
+    const own = await readSnapshot(this.#driver, { ...wish, now: this.#clock.now() });
+    return this.fleet?.advice.below(own) ?? own;
+  }
+
+  /** Milliseconds of work that tries of these steps are, as far as that is known; at most a day. Never fails. @internal */
+  async workOf(steps: readonly string[]): Promise<number> {
+    const known = await this.ofSteps([...new Set(steps)].sort());
+    const sum = steps.reduce((before, step) => {
+      const { samples, meanMs } = known.of({ step });
+      return before + (samples > 0 ? meanMs : 0);
+    }, 0);
+    return Math.min(DAY_MS, sum);
   }
 
   /** What is known of steps, some seconds old. Never fails. @internal */
@@ -173,7 +196,14 @@ export class Learning {
       );
       this.#steps = { at: now, names: key, estimates };
     }
-    return this.#steps.estimates;
+    const own = await this.#steps.estimates;
+    return this.fleet?.advice.below(own) ?? own;
+  }
+
+  /** Stores what was seen, and ends learning with others. @internal */
+  async close(): Promise<void> {
+    await this.flush();
+    await this.fleet?.close();
   }
 
   /** Keeps what was decided. @internal */

@@ -9,6 +9,7 @@ import { check } from "./core/policy.ts";
 import { checkEmbedOptions } from "./embed/check-options.ts";
 import { systemClock } from "./engine/system-clock.ts";
 import { defaultInstanceId } from "./environment.ts";
+import { type HubLink, readHubLink } from "./fleet-client.ts";
 import type { Learning } from "./learning.ts";
 import type { Database } from "./store/open-driver.ts";
 import { stderrLogger } from "./telemetry/stderr-logger.ts";
@@ -33,6 +34,11 @@ export interface OpenOptions {
   readonly embed?: EmbedOptions | undefined;
   /** Whether what the workers see is kept as statistics, for `gp.learning` and for planning. Default true. */
   readonly learning?: boolean | undefined;
+  /**
+   * The database of the hub through which this one learns with others (see {@link Hub}), or where it is and how often it
+   * is spoken to. It need not be there: nothing but that waits for it. Default: none.
+   */
+  readonly hub?: Database | HubLink | undefined;
   /** For tests. Default: the machine's clock. */
   readonly clock?: Clock | undefined;
 }
@@ -86,6 +92,7 @@ export interface ClientParts {
   readonly embed: EmbedOptions;
   readonly learns: boolean;
   readonly learning: Learning;
+  readonly hub: HubLink | undefined;
   /** Whether the local worker runs by itself. */
   readonly starts: boolean;
 }
@@ -115,6 +122,7 @@ export function readOptions(options: OpenOptions): Omit<ClientParts, "driver" | 
     llm: options.llm ?? {},
     embed: options.embed ?? {},
     learns: options.learning ?? true,
+    hub: readHubLink(options.hub),
     starts: workers.start !== false,
   };
 }

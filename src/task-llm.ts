@@ -5,11 +5,13 @@ import type { Json } from "./core/json.ts";
 import type { CallScope } from "./core/ledger.ts";
 import type { LlmRequest, LlmResult } from "./core/llm.ts";
 import type { LlmCallContext, LlmTask, PreparedRequest } from "./core/model-calls.ts";
+import type { TaskHint } from "./core/shape.ts";
 import type { LlmCallOptions } from "./core/step.ts";
 import type { TaskCall } from "./engine/code.ts";
 
 /** Keys of what is remembered: no name begins like that. */
 const PREFIX = "/llm/";
+const AUTO = "auto";
 const MAX_KEY_LENGTH = 256;
 /** Times that one request gives its slot back because a provider asks it to wait. */
 const MAX_RELEASES = 3;
@@ -26,7 +28,8 @@ export function makeTaskLlm(call: TaskCall): AskModel {
   return async (request, { key } = {}) => {
     call.signal.throwIfAborted();
     checkKey(key);
-    const prepared = await call.waits.keepBusy(() => call.models.prepare(request));
+    const wanted = withHint(request, call.node.spec.hint);
+    const prepared = await call.waits.keepBusy(() => call.models.prepare(wanted));
     const memoKey = `${PREFIX}${key === undefined ? ordinalKey(asked, prepared.key) : `=${key}`}`;
     const stored = call.recall(memoKey) ?? underWay.get(memoKey);
     if (stored !== undefined) {
@@ -43,6 +46,12 @@ export function makeTaskLlm(call: TaskCall): AskModel {
       underWay.delete(memoKey);
     }
   };
+}
+
+/** A request that leaves the model open asks the one that was chosen for the task. */
+function withHint<T>(request: LlmRequest<T>, hint: TaskHint | undefined): LlmRequest<T> {
+  const { model = AUTO, provider = AUTO } = request;
+  return hint?.model && model === AUTO && provider === AUTO ? { ...request, ...hint.model } : request;
 }
 
 /** Equal requests of one call of the step are told apart by their order. */

@@ -17,7 +17,7 @@ export interface SyncOptions {
   readonly driver: Driver;
   readonly useHub: UseHub;
   /** What it knows itself: what contradicts that is not believed. */
-  readonly estimates: () => Estimates | Promise<Estimates>;
+  readonly estimates: (steps: readonly string[]) => Estimates | Promise<Estimates>;
   readonly logger: Logger;
 }
 
@@ -114,7 +114,7 @@ export class LearningSync {
   }
 
   async #implausible(lessons: readonly Lesson[]): Promise<Lesson[]> {
-    const own = await this.#options.estimates();
+    const own = await this.#options.estimates([...new Set(lessons.map(({ kind }) => kind))]);
     return lessons.filter((lesson) => {
       const { kind: step, model } = lesson;
       return isImplausible(lesson, own.of(model === "" ? { step } : { step, model }));

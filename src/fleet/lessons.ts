@@ -43,8 +43,9 @@ export class FleetLessons {
     this.#patterns = byKind(guidance.patterns.filter(({ kind }) => !own.has(kind)));
   }
 
-  get size(): number {
-    return this.#steps.size + this.#models.size + this.#patterns.size;
+  /** All that there is, but for patterns. */
+  get all(): readonly Lesson[] {
+    return [...this.#steps.values(), ...[...this.#models.values()].flat()];
   }
 
   /** How a step runs elsewhere: with that model where that is known, else with any. */
