@@ -10,7 +10,8 @@ import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
 import type { ChildRuns } from "./engine/children.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
-import { Worker as EngineWorker, type WorkerOptions as EngineWorkerOptions } from "./engine/worker.ts";
+import { Worker as EngineWorker } from "./engine/worker.ts";
+import type { WorkerOptions as EngineWorkerOptions } from "./engine/worker-options.ts";
 import { VERSION } from "./environment.ts";
 import { storeProgress } from "./store/task-progress.ts";
 
