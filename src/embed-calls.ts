@@ -27,7 +27,11 @@ export async function embedWith(
   ctx: LlmCallContext,
 ): Promise<Embedded> {
   const { texts, onProgress } = asked;
+  const { provider, model: name } = model;
   let usage = NO_USAGE;
+  if (texts.length === 0) {
+    return { vectors: [], provider, model: name, dimensions: dimensionsOf(model), usage };
+  }
   const ofEach: Vectors[] = [];
   for (const [index, embedder] of model.parts.entries()) {
     await embedder.prepare?.();
@@ -46,8 +50,13 @@ export async function embedWith(
     ofEach.push(vectors);
   }
   const vectors = ofEach.length === 1 ? (ofEach[0] as Vectors) : join(ofEach, texts.length);
-  const { provider, model: name } = model;
   return { vectors, provider, model: name, dimensions: vectors[0]?.length ?? 0, usage };
+}
+
+/** 0 where only an answer tells. */
+function dimensionsOf({ parts }: EmbedModel): number {
+  const each = parts.map(({ dimensions }) => dimensions ?? 0);
+  return each.includes(0) ? 0 : each.reduce((all, one) => all + one, 0);
 }
 
 function join(ofEach: readonly Vectors[], count: number): Vectors {

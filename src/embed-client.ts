@@ -1,8 +1,8 @@
-import type { Embedded, Embedding, Embeddings, EmbedFunction, EmbedTexts } from "./core/embedding.ts";
+import type { Embedded, EmbedFunction, EmbedResult, EmbedResults, EmbedTexts } from "./core/embedding.ts";
 import { checkEmbedRequest, checkTexts, type GivenRequest } from "./embed/check-request.ts";
 import type { LlmClient } from "./llm-client.ts";
 
-export function clientEmbed(client: LlmClient): EmbedFunction {
+export function clientEmbed(client: Pick<LlmClient, "embedApart">): EmbedFunction {
   return (async (request: GivenRequest) => {
     const { texts, purpose } = checkEmbedRequest(request);
     const { model, onProgress, labels, signal } = request;
@@ -12,7 +12,7 @@ export function clientEmbed(client: LlmClient): EmbedFunction {
 }
 
 /** The same for other parts of the client. @throws INVALID_INPUT for texts that are empty, and as `gp.embed` */
-export function clientEmbedTexts(client: LlmClient): EmbedTexts {
+export function clientEmbedTexts(client: Pick<LlmClient, "embedApart">): EmbedTexts {
   return async (texts, { model, purpose, signal, onProgress }) => {
     checkTexts(texts);
     return client.embedApart({ texts, model, purpose, onProgress }, { signal });
@@ -23,7 +23,7 @@ export function clientEmbedTexts(client: LlmClient): EmbedTexts {
 export function toEmbedResult(
   { query }: GivenRequest,
   { vectors, provider, model, dimensions, usage }: Embedded,
-): Embedding | Embeddings {
+): EmbedResult | EmbedResults {
   const by = { provider, model, embeddingDim: dimensions, usage };
   return query === undefined
     ? { embeddings: vectors, ...by }

@@ -16,7 +16,8 @@ import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./co
 import { instanceLane } from "./core/lanes.ts";
 import type { StepMap } from "./core/step.ts";
 import type { Workflow } from "./core/workflow.ts";
-import { clientEmbed } from "./embed-client.ts";
+import { Documents } from "./documents/documents.ts";
+import { clientEmbed, clientEmbedTexts } from "./embed-client.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { Worker as EngineWorker } from "./engine/worker.ts";
 import { databaseFromEnvironment } from "./environment.ts";
@@ -39,6 +40,7 @@ import {
   type StartOptions,
 } from "./options.ts";
 import { Queues } from "./queues.ts";
+import { retryHere } from "./retry-here.ts";
 import { RunPlaces } from "./run-place.ts";
 import type {
   ComposedResult,
@@ -54,7 +56,6 @@ import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
 import { migrate } from "./store/migrate.ts";
 import { openDriver } from "./store/open-driver.ts";
-import { retryRun } from "./store/run-actions.ts";
 import { timedDriver } from "./store/timed-driver.ts";
 import { TakeOver } from "./take-over.ts";
 import { UsageBook } from "./usage.ts";
@@ -78,6 +79,8 @@ export class Goalpost implements AsyncDisposable {
   readonly channels: Channels;
   readonly llm: LlmCalls;
   readonly embed: EmbedFunction;
+  /** Texts that are searched by meaning; they need pgvector. */
+  readonly documents: Documents;
   readonly #models: LlmClient;
   /** Named recipients with a durable inbox each. */
   readonly agents: Agents;
@@ -106,6 +109,7 @@ export class Goalpost implements AsyncDisposable {
     this.budgets = new Budgets(parts.driver, () => this.#workers.wake());
     this.#models = new LlmClient({ ...parts, backends: llmBackends({ ...parts, worker: this.#workerId }) });
     this.embed = clientEmbed(this.#models);
+    this.documents = new Documents(parts.driver, clientEmbedTexts(this.#models));
     this.#hub = new ChannelHub(opened);
     this.channels = new Channels(opened, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
@@ -123,25 +127,25 @@ export class Goalpost implements AsyncDisposable {
     this.#workers = this.#makeWorkers(opened, parts.driver);
     const wake = (): void => this.#workers.wake();
     this.#worker = this.#makeOwnWorker(opened);
-    this.runs = new Runs(parts, this.#watch, {
-      cancelled: (runId) => this.#abort(runId),
-      wake,
-      waits: new RunWaits({ ...parts, wake }),
-      retry: (runId, resetAll) => this.#retry(runId, resetAll),
-    });
-    this.flows = new Flows(parts.driver, this.runs);
-    const starting = {
+    const owned = {
       ...parts,
       registry: this.#registry,
       agents: this.agents.port,
       watch: this.#watch,
       models: this.#models,
-      runs: this.runs,
       worker: this.#worker,
       workerId: this.#workerId,
       lane: this.#lane,
       places: new RunPlaces(parts.driver, this.#lane),
     };
+    this.runs = new Runs(parts, this.#watch, {
+      cancelled: (runId) => this.#abort(runId),
+      wake,
+      waits: new RunWaits({ ...parts, wake }),
+      retry: (runId, resetAll) => retryHere({ ...owned, wake }, { runId, resetAll }),
+    });
+    this.flows = new Flows(parts.driver, this.runs);
+    const starting = { ...owned, runs: this.runs };
     this.#takeOver = new TakeOver(starting);
     const starter = new RunStarter({ ...starting, takeOver: this.#takeOver });
     this.#goals = new GoalRuns({ ...starting, takeOver: this.#takeOver, starter });
@@ -378,19 +382,6 @@ export class Goalpost implements AsyncDisposable {
     } else {
       this.#watch.look();
     }
-  }
-
-  async #retry(runId: string, resetAll: boolean): Promise<string | undefined> {
-    const wanted = newId();
-    this.#registry.rebind(runId, wanted);
-    const by = { newId: wanted, worker: this.#workerId, lane: this.#lane, resetAll };
-    const retryId = await retryRun(this.#parts.driver, runId, by);
-    if (retryId === wanted) {
-      this.#worker.wake();
-    } else {
-      this.#registry.release(wanted);
-    }
-    return retryId;
   }
 
   #abort(runId: string): void {

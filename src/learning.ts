@@ -56,6 +56,7 @@ export interface Explanation {
 }
 
 const LEVELS: readonly OptimizeLevel[] = ["basic", "advanced", "aggressive"];
+const DAY_MS = 86_400_000;
 const DEFAULT_LIMIT = 100;
 /** Samples that count half. */
 const HALF_CONFIDENCE = 5;
@@ -163,6 +164,16 @@ export class Learning {
   async snapshot(wish: Omit<SnapshotWish, "now">): Promise<Estimates> {
     const own = await readSnapshot(this.#driver, { ...wish, now: this.#clock.now() });
     return this.fleet?.advice.below(own) ?? own;
+  }
+
+  /** Milliseconds of work that tries of these steps are, as far as that is known; at most a day. Never fails. @internal */
+  async workOf(steps: readonly string[]): Promise<number> {
+    const known = await this.ofSteps([...new Set(steps)].sort());
+    const sum = steps.reduce((before, step) => {
+      const { samples, meanMs } = known.of({ step });
+      return before + (samples > 0 ? meanMs : 0);
+    }, 0);
+    return Math.min(DAY_MS, sum);
   }
 
   /** What is known of steps, some seconds old. Never fails. @internal */

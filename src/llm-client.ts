@@ -10,8 +10,10 @@ import type { Logger } from "./core/logger.ts";
 import type { LlmCallContext, ModelCalls, PreparedRequest, TextsToEmbed } from "./core/model-calls.ts";
 import type { EmbedModels } from "./embed-models.ts";
 import type { LlmParts } from "./llm/llm-parts.ts";
+import { checkRouting } from "./llm/routing-options.ts";
 import { Settlements } from "./llm/settlements.ts";
 import type { LlmBackends } from "./llm-backends.ts";
+import type { ModelRoutes } from "./model-routes.ts";
 
 export interface LlmClientOptions {
   readonly clock: Clock;
@@ -40,9 +42,22 @@ export class LlmClient implements ModelCalls {
   #embedModels: Promise<EmbedModels> | undefined;
   #closed = false;
 
+  /** @throws INVALID_INPUT if llm.routing makes no sense */
   constructor(options: LlmClientOptions) {
+    checkRouting(options.llm.routing, "llm.routing");
     this.#o = options;
     this.#settlements = new Settlements({ ...options, ledger: options.backends.ledger });
+  }
+
+  /** What is known of models. */
+  get routes(): ModelRoutes {
+    return this.#o.backends.routes;
+  }
+
+  /** What models are called with. */
+  parts(): Promise<LlmParts> {
+    this.#parts ??= this.#open();
+    return this.#parts;
   }
 
   get instance(): string {
@@ -50,19 +65,16 @@ export class LlmClient implements ModelCalls {
   }
 
   async prepare<T>(request: LlmRequest<T>): Promise<PreparedRequest<T>> {
-    const [parts, { prepareRequest }] = await Promise.all([this.#opened(), import("./llm/llm-caller.ts")]);
+    const [parts, { prepareRequest }] = await Promise.all([this.parts(), import("./llm/llm-caller.ts")]);
     return prepareRequest(parts, request);
   }
 
   async embed(texts: TextsToEmbed, ctx: LlmCallContext): Promise<Embedded> {
+    const llm = await this.parts();
     this.#embedModels ??= import("./embed-models.ts").then(
-      ({ EmbedModels }) => new EmbedModels(this.#o.embed),
+      ({ EmbedModels }) => new EmbedModels(this.#o.embed, llm.providers),
     );
-    const [llm, models, { embedWith }] = await Promise.all([
-      this.#opened(),
-      this.#embedModels,
-      import("./embed-calls.ts"),
-    ]);
+    const [models, { embedWith }] = await Promise.all([this.#embedModels, import("./embed-calls.ts")]);
     return embedWith({ llm, model: models.find(texts.model) }, texts, ctx);
   }
 
@@ -104,6 +116,7 @@ export class LlmClient implements ModelCalls {
     await Promise.allSettled(asked.map(([, promise]) => promise));
     await this.#embedModels?.then((models) => models.close());
     await this.#settlements.close();
+    await this.#o.backends.routes.close();
   }
 
   #contextOf({ workflow, labels }: AskOptions, signal: AbortSignal): LlmCallContext {
@@ -124,18 +137,14 @@ export class LlmClient implements ModelCalls {
     };
   }
 
-  #opened(): Promise<LlmParts> {
-    this.#parts ??= this.#open();
-    return this.#parts;
-  }
-
   async #open(): Promise<LlmParts> {
     const { clock, logger, llm, backends } = this.#o;
     try {
       const [providers, prices] = await Promise.all([backends.providers(), backends.prices()]);
-      const { ledger } = backends;
+      const { ledger, routes: routing } = backends;
       const settlements = this.#settlements;
-      return { clock, logger, ledger, prices, settlements, providers, options: llm, random: Math.random };
+      const book = { ledger, prices, settlements, routing };
+      return { clock, logger, ...book, providers, options: llm, random: Math.random };
     } catch (error) {
       // What was missing may be there the next time.
       this.#parts = undefined;

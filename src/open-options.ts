@@ -6,6 +6,7 @@ import { DEFAULT_QUEUE } from "./core/lanes.ts";
 import type { LlmOptions } from "./core/llm-options.ts";
 import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
+import { checkEmbedOptions } from "./embed/check-options.ts";
 import { systemClock } from "./engine/system-clock.ts";
 import { defaultInstanceId } from "./environment.ts";
 import { type HubLink, readHubLink } from "./fleet-client.ts";
@@ -107,6 +108,7 @@ export function readOptions(options: OpenOptions): Omit<ClientParts, "driver" | 
       `learning is ${String(options.learning)}; it must be true or false`,
     );
   }
+  checkEmbedOptions(options.embed);
   check(workers.concurrency, { what: "workers.concurrency", least: 0, whole: true });
   check(workers.maxOutputBytes, { what: "workers.maxOutputBytes", least: 1, whole: true });
   return {

@@ -74,6 +74,7 @@ export class Workers {
 
   constructor(parts: WorkersParts) {
     this.#parts = parts;
+    parts.registry.learning = parts.learning;
   }
 
   make(serving: Serving): EngineWorker {

@@ -128,13 +128,13 @@ export interface EmbeddedBy {
 }
 
 /** A text that was embedded. */
-export interface Embedding extends EmbeddedBy {
+export interface EmbedResult extends EmbeddedBy {
   /** L2-normalised. */
   readonly embedding: readonly number[];
 }
 
 /** Texts that were embedded. */
-export interface Embeddings extends EmbeddedBy {
+export interface EmbedResults extends EmbeddedBy {
   /** L2-normalised, one a text, in their order. */
   readonly embeddings: readonly (readonly number[])[];
 }
@@ -146,7 +146,16 @@ export interface EmbedFunction {
    * @throws INVALID_INPUT for a text that is empty, too long or none, and for a model that is unknown; NO_PROVIDER,
    * PROVIDER_ERROR, BUDGET_EXCEEDED, CLOSED, or the signal's reason
    */
-  (request: EmbedQuery & EmbedSettings): Promise<Embedding>;
+  (request: EmbedQuery & EmbedSettings): Promise<EmbedResult>;
   /** Embeds any number of texts: in batches, equal ones once, in their order. */
-  (request: EmbedQueries & EmbedSettings): Promise<Embeddings>;
+  (request: EmbedQueries & EmbedSettings): Promise<EmbedResults>;
 }
+
+/** What a step embeds with. */
+export interface StepEmbed {
+  (request: EmbedQuery & StepEmbedSettings): Promise<EmbedResult>;
+  (request: EmbedQueries & StepEmbedSettings): Promise<EmbedResults>;
+}
+
+/** What `ctx.embed` is told besides the texts. */
+export interface StepEmbedSettings extends EmbedCallOptions, Pick<EmbedSettings, "onProgress"> {}

@@ -57,6 +57,8 @@ export interface NodeSpec {
   readonly shape?: string;
   /** What was learned about it: counts only where neither the task nor its step says something. */
   readonly hint?: TaskHint;
+  /** The task that does the same: its output is this one's, and nothing is carried out. */
+  readonly same?: string;
   readonly retry?: {
     readonly baseMs?: number;
     readonly factor?: number;

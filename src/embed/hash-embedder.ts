@@ -1,6 +1,7 @@
 import type { Embedder } from "../core/embedding.ts";
 import { GoalpostError } from "../core/errors.ts";
 
+export const HASH_PROVIDER = "hash";
 export const HASH_DIMENSIONS = 384;
 
 /** More than that no index holds. */
@@ -31,7 +32,7 @@ const UNSPACED = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}]/u;
  */
 export function hashEmbedder(dimensions: number = HASH_DIMENSIONS): Embedder {
   return {
-    provider: "hash",
+    provider: HASH_PROVIDER,
     model: hashModel(dimensions),
     batchSize: 256,
     batchTokens: 200_000,

@@ -65,6 +65,13 @@ export interface TaskPolicy {
   readonly timeoutMs: number;
   /** Whether somebody chose timeoutMs: all of the try counts then. Default false. */
   readonly timeoutGiven?: boolean | undefined;
+  /**
+   * Milliseconds that past runs suggest for one try. The last try has timeoutMs if that is longer: what was learned wrong
+   * costs time, not the run.
+   */
+  readonly learnedTimeoutMs?: number | undefined;
+  /** Codes of errors after which another try never helped. */
+  readonly finalErrors?: readonly string[] | undefined;
   readonly retry: RetryPolicy;
   /** Whether it is carried out only when somebody approved of it. */
   readonly approval: boolean;

@@ -9,8 +9,8 @@ export async function observed(
   options: AttemptOptions,
   tell: ((tried: Tried) => void) | undefined,
 ): Promise<Report | undefined> {
-  const { kind } = options.node;
-  if (!tell || (kind !== "step" && kind !== "map")) {
+  const { kind, spec } = options.node;
+  if (!tell || (kind !== "step" && kind !== "map") || spec.same !== undefined) {
     return carryOut(options);
   }
   const { clock } = options;

@@ -133,7 +133,8 @@ interface Judged extends Omit<WeighedArm, "propensity"> {
   readonly index: number;
 }
 
-function pricesOf(arms: readonly ModelArm[], options: ResolvedRouting, budgetLeft: number): number[] {
+/** What cost and time take off each model's quality; more, the less is left of the budget. */
+export function pricesOf(arms: readonly ModelArm[], options: ResolvedRouting, budgetLeft: number): number[] {
   const { lambda, mu, priceOfQualityUsd } = options;
   const dearest = mostOf(arms.map(({ costUsd }) => costUsd));
   const slowest = mostOf(arms.map(({ durationMs }) => durationMs));
@@ -161,7 +162,8 @@ function standingOf({ successes, failures }: ModelArm, posterior: QualityPosteri
   return posterior.below(floor) >= SURE ? "below" : posterior.mean >= floor ? "above" : "unknown";
 }
 
-function isKnown({ successes, failures }: Pick<ModelArm, "successes" | "failures">): boolean {
+/** Whether enough was judged to say something. */
+export function isKnown({ successes, failures }: Pick<ModelArm, "successes" | "failures">): boolean {
   return successes + failures >= MIN_SAMPLES;
 }
 

@@ -1,9 +1,10 @@
 import { GoalpostError } from "../core/errors.ts";
-import type { LlmRequest } from "../core/llm.ts";
+import type { LlmRequest, ModelRef } from "../core/llm.ts";
 import { ModelError, type ModelErrorKind, type ModelRequest, type ModelResponse } from "../core/model.ts";
 import type { LlmCallContext } from "../core/model-calls.ts";
 import { type RetryPolicy, retryDelayMs } from "../core/retry.ts";
 import { callModel, isModelError } from "./call-model.ts";
+import type { CallTrail } from "./call-trail.ts";
 import { type Candidate, IN_PLACE_MS, type LlmParts } from "./llm-parts.ts";
 import { sleep } from "./sleep.ts";
 import type { UsageTally } from "./token-usage.ts";
@@ -22,6 +23,7 @@ export interface Ask {
   readonly request: (candidate: Candidate) => ModelRequest;
   readonly ctx: LlmCallContext;
   readonly tally: UsageTally;
+  readonly trail: CallTrail;
 }
 
 /** An answer, and which of the candidates gave it. */
@@ -88,6 +90,7 @@ export async function askModels(
       return { response: answer, index };
     }
     failures.push(answer);
+    ask.trail.gaveUp(refOf(candidate), answer.error.kind);
     if (!ELSEWHERE.has(answer.error.kind)) {
       break;
     }
@@ -131,13 +134,18 @@ export async function tryModel<T extends object>(
 
 async function answerOf(parts: LlmParts, candidate: Candidate, ask: Ask): Promise<ModelResponse> {
   const { timeoutMs = DEFAULT_CALL_TIMEOUT_MS, budget, onText } = ask.limits;
-  const { ctx, tally } = ask;
+  const { ctx, tally, trail } = ask;
   const request = ask.request(candidate);
-  const response = await callModel(parts, { ...candidate, request, timeoutMs, budget, onText, ctx, tally });
+  const call = { ...candidate, request, timeoutMs, budget, onText, ctx, tally, trail };
+  const response = await callModel(parts, call);
   if (response.finishReason === "refusal" || response.finishReason === "content_filter") {
     throw new Refusal(response);
   }
   return response;
+}
+
+function refOf({ provider, model }: Candidate): ModelRef {
+  return { provider: provider.name, model };
 }
 
 /** Waits for the next try; false if there is none. */

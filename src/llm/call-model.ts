@@ -5,6 +5,7 @@ import type { CallOutcome, ExceededBudget, PlannedCall, Price } from "../core/le
 import type { Budget } from "../core/llm.ts";
 import { ModelError, type ModelRequest, type ModelResponse, type TokenUsage } from "../core/model.ts";
 import type { LlmCallContext } from "../core/model-calls.ts";
+import type { CallTrail } from "./call-trail.ts";
 import { estimateCall, estimateUsage } from "./estimate.ts";
 import { type Candidate, IN_PLACE_MS, type LlmParts } from "./llm-parts.ts";
 import { limited, sleep } from "./sleep.ts";
@@ -20,6 +21,7 @@ export interface ModelCall extends Candidate {
   readonly budget: Budget | undefined;
   readonly onText: ((text: string) => void) | undefined;
   readonly tally: UsageTally;
+  readonly trail: CallTrail;
   readonly ctx: LlmCallContext;
 }
 
@@ -38,6 +40,7 @@ interface Progress {
 export async function callModel(parts: LlmParts, call: ModelCall): Promise<ModelResponse> {
   const planned = plan(parts, call);
   await reserve(parts, call.ctx, planned);
+  const startedAt = parts.clock.now();
   const progress: Progress = { usage: null, text: "", firstTextMs: null };
   let response: ModelResponse;
   try {
@@ -46,7 +49,7 @@ export async function callModel(parts: LlmParts, call: ModelCall): Promise<Model
     await settleFailed(parts, { call, planned, progress, error });
     throw error;
   }
-  await settleAnswered(parts, { call, planned, progress, response });
+  await settleAnswered(parts, { call, planned, progress, response, startedAt });
   return response;
 }
 
@@ -179,16 +182,19 @@ interface Answered {
   readonly planned: PlannedCall;
   readonly progress: Progress;
   readonly response: ModelResponse;
+  readonly startedAt: number;
 }
 
 async function settleAnswered(
   parts: LlmParts,
-  { call, planned, progress, response }: Answered,
+  { call, planned, progress, response, startedAt }: Answered,
 ): Promise<void> {
   const text = response.text + JSON.stringify(response.toolCalls);
   const usage = response.usage ?? progress.usage ?? estimateUsage(call.request, text);
   const price = parts.prices.price(planned, usage, response.costUsd);
+  const durationMs = parts.clock.now() - startedAt;
   call.tally.add(usage, price.costNanoUsd);
+  call.trail.called(planned, { usage, costNanoUsd: price.costNanoUsd, durationMs });
   await parts.settlements.settle({
     ...outcomeOf(planned, progress, { usage, price }),
     status: "ok",
@@ -210,10 +216,10 @@ async function settleFailed(parts: LlmParts, { call, planned, progress, error }:
   const failure = isModelError(error) ? error : undefined;
   const usage = usedSoFar(call, progress) ?? (failure?.mayBeBilled === false ? NOTHING : null);
   const price = usage === NOTHING ? FREE : usage && parts.prices.price(planned, usage);
-  call.tally.add(
-    usage ?? plainUsage(planned.inputTokens, planned.outputTokens, true),
-    price ? price.costNanoUsd : planned.costNanoUsd,
-  );
+  const used = usage ?? plainUsage(planned.inputTokens, planned.outputTokens, true);
+  const costNanoUsd = price ? price.costNanoUsd : planned.costNanoUsd;
+  call.tally.add(used, costNanoUsd);
+  call.trail.called(planned, { usage: used, costNanoUsd, durationMs: null });
   await parts.settlements.settle({
     ...outcomeOf(planned, progress, { usage, price }),
     status: failure ? "error" : "aborted",
