@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { v5 as uuidOf } from "uuid";
 import type { EmbedTexts, StepEmbed } from "./core/embedding.ts";
 import type { LlmCallContext } from "./core/model-calls.ts";
@@ -11,6 +12,8 @@ const PREFIX = "/embed";
 
 /** What a task embeds with: each batch once, whatever becomes of the try that made it. */
 export function makeTaskEmbed(call: TaskCall): StepEmbed {
+  // A step may embed as many at once as it likes.
+  setMaxListeners(0, call.signal);
   return (async (request: GivenRequest) => {
     call.signal.throwIfAborted();
     const { texts, purpose } = checkEmbedRequest(request);

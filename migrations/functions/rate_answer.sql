@@ -33,13 +33,14 @@ begin
   if _choice.settled then
     perform 1 from goalpost.model_stats s where s.kind = _choice.kind order by s.kind, s.provider, s.model for update;
     if _choice.score is null then
-      update goalpost.model_stats s set successes = successes * _keep, failures = failures * _keep where s.kind = _choice.kind;
+      update goalpost.model_stats s set successes = goalpost.faded(successes, _keep, 1), failures = goalpost.faded(failures, _keep, 1)
+      where s.kind = _choice.kind;
       update goalpost.model_stats s set samples = samples + 1, successes = successes + _score, failures = failures + 1 - _score
       where s.kind = _choice.kind and s.provider = _choice.provider and s.model = _choice.model;
       _choice.at_samples := (select sum(s.samples) from goalpost.model_stats s where s.kind = _choice.kind);
     else
       _count := (select sum(s.samples) from goalpost.model_stats s where s.kind = _choice.kind);
-      _weight := power(_keep, greatest(0, _count - _choice.at_samples)) * (_score - _choice.score);
+      _weight := goalpost.faded(_score - _choice.score, _keep, greatest(0, _count - _choice.at_samples));
       update goalpost.model_stats s
       set successes = greatest(0, successes + _weight), failures = greatest(0, failures - _weight)
       where s.kind = _choice.kind and s.provider = _choice.provider and s.model = _choice.model;

@@ -49,7 +49,7 @@ begin
     select * from json_to_recordset(_new) as n(kind text, provider text, model text, score double precision, answered boolean,
       verdict boolean, available boolean, cost double precision, ms double precision, input bigint, output bigint)),
   judged as (
-    select n.kind, power(_keep[1], count(n.score)) as keep from new n group by n.kind),
+    select n.kind, count(n.score) as count from new n group by n.kind),
   sums as (
     select n.kind, n.provider, n.model, count(n.score) as samples, coalesce(sum(n.score), 0) as successes,
       coalesce(sum(1 - n.score), 0) as failures, count(*) filter (where n.answered) as calls,
@@ -62,25 +62,26 @@ begin
     from new n group by n.kind, n.provider, n.model)
   update goalpost.model_stats s
   set samples = s.samples + coalesce(d.samples, 0),
-    successes = s.successes * j.keep + coalesce(d.successes, 0),
-    failures = s.failures * j.keep + coalesce(d.failures, 0),
-    calls = s.calls * k.cost + coalesce(d.calls, 0), priced = s.priced * k.cost + coalesce(d.priced, 0),
-    cost_usd = s.cost_usd * k.cost + coalesce(d.cost, 0),
-    input_tokens = s.input_tokens * k.cost + coalesce(d.input, 0),
-    output_tokens = s.output_tokens * k.cost + coalesce(d.output, 0),
-    log_ms = s.log_ms * k.cost + coalesce(d.ms, 0), log_ms_squares = s.log_ms_squares * k.cost + coalesce(d.squares, 0),
-    accepted = s.accepted * k.verdict + coalesce(d.accepted, 0),
-    rejected = s.rejected * k.verdict + coalesce(d.rejected, 0),
-    available = s.available * k.served + coalesce(d.available, 0),
-    unavailable = s.unavailable * k.served + coalesce(d.unavailable, 0),
+    successes = goalpost.faded(s.successes, _keep[1], j.count) + coalesce(d.successes, 0),
+    failures = goalpost.faded(s.failures, _keep[1], j.count) + coalesce(d.failures, 0),
+    calls = goalpost.faded(s.calls, _keep[2], k.calls) + k.calls,
+    priced = goalpost.faded(s.priced, _keep[2], k.calls) + coalesce(d.priced, 0),
+    cost_usd = goalpost.faded(s.cost_usd, _keep[2], k.calls) + coalesce(d.cost, 0),
+    input_tokens = goalpost.faded(s.input_tokens, _keep[2], k.calls) + coalesce(d.input, 0),
+    output_tokens = goalpost.faded(s.output_tokens, _keep[2], k.calls) + coalesce(d.output, 0),
+    log_ms = goalpost.faded(s.log_ms, _keep[2], k.calls) + coalesce(d.ms, 0),
+    log_ms_squares = goalpost.faded(s.log_ms_squares, _keep[2], k.calls) + coalesce(d.squares, 0),
+    accepted = goalpost.faded(s.accepted, _keep[2], k.verdicts) + coalesce(d.accepted, 0),
+    rejected = goalpost.faded(s.rejected, _keep[2], k.verdicts) + coalesce(d.rejected, 0),
+    available = goalpost.faded(s.available, _keep[3], k.looks) + coalesce(d.available, 0),
+    unavailable = goalpost.faded(s.unavailable, _keep[3], k.looks) + coalesce(d.unavailable, 0),
     unavailable_at = case when d.unavailable > 0 then _at else s.unavailable_at end,
     changed_at = _at
   from goalpost.model_stats t
   join judged j on j.kind = t.kind
   left join sums d on d.kind = t.kind and d.provider = t.provider and d.model = t.model
-  cross join lateral (select power(_keep[2], coalesce(d.calls, 0)) as cost,
-    power(_keep[2], coalesce(d.accepted + d.rejected, 0)) as verdict,
-    power(_keep[3], coalesce(d.available + d.unavailable, 0)) as served) k
+  cross join lateral (select coalesce(d.calls, 0) as calls, coalesce(d.accepted + d.rejected, 0) as verdicts,
+    coalesce(d.available + d.unavailable, 0) as looks) k
   where s.kind = t.kind and s.provider = t.provider and s.model = t.model;
 
   update goalpost.llm_choices c

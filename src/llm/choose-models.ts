@@ -1,3 +1,4 @@
+import { isStorableText } from "../core/json.ts";
 import type { LlmRequest, ModelRef } from "../core/llm.ts";
 import {
   CHOICE,
@@ -38,7 +39,8 @@ export interface ChosenModels {
  * What models are told apart by: the kind of work that the request names, else the step that asks.
  */
 export function kindOf({ taskType }: Pick<LlmRequest, "taskType">, step: string | undefined): string {
-  return taskType ?? (step === undefined ? "other" : `step:${step}`);
+  const named = isStorableText(taskType) ? taskType : undefined;
+  return named ?? (step === undefined ? "other" : `step:${step}`);
 }
 
 /** Chooses by the table, or by what was learned. @throws NO_PROVIDER, INVALID_INPUT */
