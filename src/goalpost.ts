@@ -8,18 +8,22 @@ import { clientAgents, type Mailroom, registerAgents } from "./client-agents.ts"
 import { CodeRegistry } from "./code-registry.ts";
 import { composeGoals } from "./compose-goals.ts";
 import type { App } from "./core/app.ts";
+import type { Driver } from "./core/driver.ts";
+import type { EmbedFunction } from "./core/embedding.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { FlowFunctions, FlowRef } from "./core/flow.ts";
 import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import { instanceLane } from "./core/lanes.ts";
 import type { StepMap } from "./core/step.ts";
 import type { Workflow } from "./core/workflow.ts";
+import { clientEmbed } from "./embed-client.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { Worker as EngineWorker } from "./engine/worker.ts";
 import { databaseFromEnvironment } from "./environment.ts";
 import { Flows } from "./flows.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import { Instances } from "./instances.ts";
+import { Learning } from "./learning.ts";
 import { llmBackends } from "./llm-backends.ts";
 import { LlmCalls } from "./llm-calls.ts";
 import { LlmClient } from "./llm-client.ts";
@@ -73,6 +77,7 @@ export class Goalpost implements AsyncDisposable {
   /** Messages between processes. */
   readonly channels: Channels;
   readonly llm: LlmCalls;
+  readonly embed: EmbedFunction;
   readonly #models: LlmClient;
   /** Named recipients with a durable inbox each. */
   readonly agents: Agents;
@@ -100,6 +105,7 @@ export class Goalpost implements AsyncDisposable {
     this.usage = new UsageBook(parts.driver);
     this.budgets = new Budgets(parts.driver, () => this.#workers.wake());
     this.#models = new LlmClient({ ...parts, backends: llmBackends({ ...parts, worker: this.#workerId }) });
+    this.embed = clientEmbed(this.#models);
     this.#hub = new ChannelHub(opened);
     this.channels = new Channels(opened, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
@@ -114,24 +120,9 @@ export class Goalpost implements AsyncDisposable {
     const mail = clientAgents(opened, { workerId: this.#workerId, models: this.#models }, () => this.#goals);
     this.agents = mail.agents;
     this.#mailroom = mail.mailroom;
-    this.#workers = new Workers({
-      ...opened,
-      registry: this.#registry,
-      attendance: this.#attendance,
-      onFinished: (run) => this.#finished(run),
-      send: (channel, message) => this.channels.send(channel, message),
-      models: this.#models,
-      agents: this.agents.port,
-      children: childRuns(parts.driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
-    });
+    this.#workers = this.#makeWorkers(opened, parts.driver);
     const wake = (): void => this.#workers.wake();
-    this.#worker = this.#workers.make({
-      ...opened,
-      id: this.#workerId,
-      lanes: [this.#lane],
-      servesQueues: () => this.#registry.servesOthers,
-      onLapsed: () => this.#mailroom.lapsed(),
-    });
+    this.#worker = this.#makeOwnWorker(opened);
     this.runs = new Runs(parts, this.#watch, {
       cancelled: (runId) => this.#abort(runId),
       wake,
@@ -155,8 +146,8 @@ export class Goalpost implements AsyncDisposable {
     const starter = new RunStarter({ ...starting, takeOver: this.#takeOver });
     this.#goals = new GoalRuns({ ...starting, takeOver: this.#takeOver, starter });
     this.#workflows = new WorkflowRuns({ ...starting, starter });
-    this.#calls = new WorkflowCalls({ ...starting, workflows: this.#workflows });
-    const calls = { takeOver: this.#takeOver, workflows: this.#workflows, client: this.#models };
+    const calls = { takeOver: this.#takeOver, workflows: this.#workflows };
+    this.#calls = new WorkflowCalls({ ...starting, ...calls });
     this.llm = new LlmCalls({ ...starting, ...calls });
   }
 
@@ -174,7 +165,7 @@ export class Goalpost implements AsyncDisposable {
       if (exclusive) {
         await takeAllForLost(timedDriver(driver, parts.clock));
       }
-      gp = new Goalpost({ ...parts, driver });
+      gp = new Goalpost({ ...parts, driver, learning: new Learning({ ...parts, driver }) });
       if (parts.starts) {
         await gp.#workers.start(gp.#worker);
       }
@@ -183,6 +174,11 @@ export class Goalpost implements AsyncDisposable {
       await (gp ? gp.close({ graceMs: 0 }) : driver.close());
       throw error;
     }
+  }
+
+  /** What past runs taught. */
+  get learning(): Learning {
+    return this.#parts.learning;
   }
 
   /** Adds an app's steps, decomposer and workflows. @throws INVALID_INPUT if another function has a name already */
@@ -331,10 +327,34 @@ export class Goalpost implements AsyncDisposable {
     this.#hub.refuseListeners();
     await this.#mailroom.stop(graceMs, () => this.#workers.stopAll(graceMs));
     await this.#models.close();
+    await this.learning.flush();
     await this.#hub.close(graceMs);
     this.#watch.close();
     await this.#attendance.close();
     await this.#parts.driver.close();
+  }
+
+  #makeWorkers(opened: ClientParts, driver: Driver): Workers {
+    return new Workers({
+      ...opened,
+      registry: this.#registry,
+      attendance: this.#attendance,
+      onFinished: (run) => this.#finished(run),
+      send: (channel, message) => this.channels.send(channel, message),
+      models: this.#models,
+      agents: this.agents.port,
+      children: childRuns(driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
+    });
+  }
+
+  #makeOwnWorker(opened: ClientParts): EngineWorker {
+    return this.#workers.make({
+      ...opened,
+      id: this.#workerId,
+      lanes: [this.#lane],
+      servesQueues: () => this.#registry.servesOthers,
+      onLapsed: () => this.#mailroom.lapsed(),
+    });
   }
 
   get #lane(): string {
@@ -352,6 +372,7 @@ export class Goalpost implements AsyncDisposable {
 
   #finished(run: FinishedRun & { readonly owned: boolean }): void {
     this.#registry.release(run.id);
+    this.learning.ended(run.id);
     if (run.owned) {
       this.#watch.finished(run);
     } else {

@@ -18,6 +18,29 @@ export type {
 export type { AgentContext, AgentDefinition } from "./core/agent-definition.ts";
 export { type App, defineApp, isApp } from "./core/app.ts";
 export type { Clock } from "./core/clock.ts";
+export type {
+  CombinedEmbedModel,
+  EmbedModelOptions,
+  EmbedOptions,
+  LocalEmbedModel,
+  ProviderEmbedModel,
+  ServedEmbedModel,
+} from "./core/embed-options.ts";
+export type {
+  EmbedAnswer,
+  EmbedBatch,
+  EmbedCallOptions,
+  Embedder,
+  EmbedFunction,
+  EmbedPurpose,
+  EmbedQueries,
+  EmbedQuery,
+  EmbedResult,
+  EmbedResults,
+  EmbedSettings,
+  StepEmbed,
+  StepEmbedSettings,
+} from "./core/embedding.ts";
 export {
   type ErrorCode,
   type FailedTask,
@@ -30,6 +53,7 @@ export {
   RetryAfterError,
   RunFailedError,
 } from "./core/errors.ts";
+export { type Estimate, type EstimateKey, type Estimates, NO_ESTIMATES } from "./core/estimates.ts";
 export type {
   Flow,
   FlowFunction,
@@ -84,6 +108,17 @@ export {
   type TokenUsage,
   type ToolSpec,
 } from "./core/model.ts";
+export type {
+  Decision,
+  DispatchHint,
+  ModelCandidate,
+  Optimized,
+  OptimizedGraph,
+  OptimizedOutcome,
+  OptimizeLevel,
+  OptimizeOptions,
+  StepFacts,
+} from "./core/optimizer.ts";
 export type { PlanDiff } from "./core/plan-history.ts";
 export type { TaskProgress } from "./core/progress.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
@@ -106,11 +141,13 @@ export {
 } from "./core/step.ts";
 export type { Usage } from "./core/usage.ts";
 export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
+export { Embedding, type EmbeddingInput, type EmbeddingOutput } from "./embedding-workflow.ts";
 export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
 export type { Flows } from "./flows.ts";
 export { Goalpost } from "./goalpost.ts";
 export type { Instances } from "./instances.ts";
+export type { Explanation, LearnedEstimate, Learning } from "./learning.ts";
 export type { EnqueueOptions, Feedback, LlmAskOptions, LlmCalls } from "./llm-calls.ts";
 export { LlmRequest, type LlmRequestInput, type LlmRequestOutput } from "./llm-request.ts";
 export type { Channels, HistoryOptions, ListenOptions } from "./messaging/channels.ts";
@@ -118,6 +155,9 @@ export type { Message, MessageHandler } from "./messaging/message.ts";
 export type { Subscription } from "./messaging/subscription.ts";
 export { migrateDatabase } from "./migrate-database.ts";
 export type { OpenOptions, WorkersOptions } from "./open-options.ts";
+export { optimize } from "./optimize/optimize.ts";
+export { type Prediction, predict } from "./optimize/predict.ts";
+export { type SimulatedRun, type SimulateOptions, simulateGraph } from "./optimize/simulate-graph.ts";
 export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./options.ts";
 export {
   type DebateOptions,

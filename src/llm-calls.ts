@@ -47,7 +47,7 @@ export interface LlmCallsOptions {
   readonly watch: RunWatch;
   readonly takeOver: TakeOver;
   readonly workflows: WorkflowRuns;
-  readonly client: LlmClient;
+  readonly models: LlmClient;
 }
 
 /** Models, asked from outside of steps; in a step, use `ctx.llm`. */
@@ -65,7 +65,7 @@ export class LlmCalls {
    * the signal's reason
    */
   request<T = null>(request: LlmRequest<T>, options: LlmAskOptions = {}): Promise<LlmResult<T>> {
-    return this.#o.client.ask(request, options);
+    return this.#o.models.ask(request, options);
   }
 
   /**
@@ -75,7 +75,7 @@ export class LlmCalls {
    */
   async enqueue(request: LlmRequestInput, options: EnqueueOptions = {}): Promise<string> {
     refuseFunctions(request);
-    await this.#o.client.prepare(await toRequest(request));
+    await this.#o.models.prepare(await toRequest(request));
     const requestId = request.requestId ?? newId();
     const start = { ...options, runId: newId(), idempotencyKey: requestId };
     await this.#o.workflows.start(LlmRequest, { ...request, requestId }, start);
@@ -109,7 +109,7 @@ export class LlmCalls {
   async feedback(id: string, feedback: Feedback): Promise<void> {
     checkFields({ ...feedback }, ["score", "note"], "the feedback");
     checkFeedback(id, feedback);
-    const { driver, client } = this.#o;
+    const { driver, models: client } = this.#o;
     const run = await findByKey(driver, LLM_REQUEST_WORKFLOW, id);
     const { score, note = null } = feedback;
     const rated = await client.routes.rate({ id, runId: run?.id ?? (isUuid(id) ? id : null), score, note });
@@ -136,7 +136,7 @@ export class LlmCalls {
         "kind must be a text that is not empty: a taskType, or step:NAME",
       );
     }
-    const { client } = this.#o;
+    const { models: client } = this.#o;
     const [parts, stats, { reportRoutes }] = await Promise.all([
       client.parts(),
       client.routes.stats(kind ?? null),

@@ -1,11 +1,11 @@
 import { type GoalCode, toGoal } from "./ask-decomposer.ts";
 import { GoalpostError } from "./core/errors.ts";
 import { resolvePolicy } from "./core/policy.ts";
+import { bindRefs } from "./core/refs.ts";
 import { type GoalInput, isStep, type Step, type StepFunction, type StepMap } from "./core/step.ts";
 import type { TaskCode } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import { parseArgs } from "./plan/check-args.ts";
-import { bindRefs } from "./plan/refs.ts";
 import { planCode } from "./planning.ts";
 import { agentStep, isAgentStep } from "./step-agents.ts";
 import { makeContext } from "./step-context.ts";

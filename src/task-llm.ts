@@ -64,6 +64,7 @@ async function ask<T>(call: TaskCall, prepared: PreparedRequest<T>, memoKey: str
     task: taskOf(call, memoKey),
   };
   const result = await prepared.ask(ctx);
+  call.spend(result);
   await call.once(memoKey, () => toStored(result));
   return result;
 }
@@ -73,11 +74,17 @@ function toStored({ parsed: _, ...result }: LlmResult): Json {
   return { ...result, parsed: null } as unknown as Json;
 }
 
-function placeOf({ run, node, index }: TaskCall): { run: string; position: number; item: number | null } {
+/** Where a task stands. */
+export function placeOf({ run, node, index }: TaskCall): {
+  run: string;
+  position: number;
+  item: number | null;
+} {
   return { run: run.id, position: node.position, item: index ?? null };
 }
 
-function scopeOf(call: TaskCall): CallScope {
+/** On whose account its calls are. */
+export function scopeOf(call: TaskCall): CallScope {
   const { run, position, item } = placeOf(call);
   const { node } = call;
   return {
@@ -92,7 +99,8 @@ function scopeOf(call: TaskCall): CallScope {
   };
 }
 
-function taskOf(call: TaskCall, memoKey: string): LlmTask {
+/** What it does for a request. @param memoKey what the keys of the request begin with */
+export function taskOf(call: TaskCall, memoKey: string): LlmTask {
   const keyOf = (key: string): string => `${memoKey}/${key}`;
   return {
     recall: (key) => call.recall(keyOf(key)),

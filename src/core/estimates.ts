@@ -53,3 +53,23 @@ export interface Estimates {
   /** Never fails: unknown work has the defaults. */
   of(key: EstimateKey): Estimate;
 }
+
+/** The estimate of work that nobody has seen: a second, give or take. */
+export const UNKNOWN_WORK: Estimate = {
+  samples: 0,
+  medianMs: 1000,
+  meanMs: 1650,
+  sigma: 1,
+  quantilesMs: [],
+  p95Ms: null,
+  p99Ms: null,
+  successRate: 1,
+  retries: {},
+  costUsd: null,
+  queueWaitMs: 0,
+  drift: 0,
+  level: "default",
+};
+
+/** What is known before anything has run: nothing. */
+export const NO_ESTIMATES: Estimates = { snapshotId: "none", of: () => UNKNOWN_WORK };

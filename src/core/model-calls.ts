@@ -1,3 +1,4 @@
+import type { Embedded, EmbedPurpose } from "./embedding.ts";
 import type { Json } from "./json.ts";
 import type { CallScope } from "./ledger.ts";
 import type { LlmRequest, LlmResult, ModelRef } from "./llm.ts";
@@ -63,10 +64,23 @@ export interface PreparedRequest<T> {
   restore(stored: Json): Promise<LlmResult<T>>;
 }
 
+/** Texts that are to be embedded. */
+export interface TextsToEmbed {
+  readonly texts: readonly string[];
+  readonly model: string | undefined;
+  readonly purpose: EmbedPurpose;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
 /** Calls models. */
 export interface ModelCalls {
   /** The name of the instance. */
   readonly instance: string;
   /** @throws INVALID_INPUT */
   prepare<T>(request: LlmRequest<T>): Promise<PreparedRequest<T>>;
+  /**
+   * Embeds texts. In a task each batch is remembered.
+   * @throws INVALID_INPUT for a model that is unknown; NO_PROVIDER, PROVIDER_ERROR, BUDGET_EXCEEDED
+   */
+  embed(texts: TextsToEmbed, ctx: LlmCallContext): Promise<Embedded>;
 }

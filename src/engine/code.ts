@@ -1,5 +1,6 @@
 import type { AgentPort } from "../core/agent.ts";
 import type { Json } from "../core/json.ts";
+import type { LlmResult } from "../core/llm.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ModelCalls } from "../core/model-calls.ts";
 import type { RetryPolicy } from "../core/retry.ts";
@@ -47,6 +48,8 @@ export interface TaskCall {
   readonly deadlineAt: number | null;
   /** Does work whose time does not count, unless somebody gave the task a time of its own. */
   untimed<T>(work: () => Promise<T>): Promise<T>;
+  /** Notes what a model's answer has used; for the statistics. */
+  spend(answer: Pick<LlmResult, "provider" | "model" | "usage">): void;
   /** For tasks that plan. */
   growth(): Growth;
 }

@@ -47,9 +47,15 @@ const ELSEWHERE: ReadonlySet<ModelErrorKind> = new Set([...PASSING, "not_found",
 const CROWDED: ReadonlySet<ModelErrorKind> = new Set(["rate_limited", "overloaded"]);
 const MALFORMED_TRIES = 2;
 
+/** What a call is made of by name: a model, or an embedder. */
+interface Asked {
+  readonly provider: { readonly name: string };
+  readonly model: string;
+}
+
 /** How a model failed for good. */
-interface Failure {
-  readonly candidate: Candidate;
+export interface Failure {
+  readonly candidate: Asked;
   readonly error: ModelError;
   readonly tries: number;
 }
@@ -78,7 +84,8 @@ export async function askModels(
   const failures: Failure[] = [];
   for (const [index, candidate] of candidates.entries()) {
     const isLast = index === candidates.length - 1;
-    const answer = await askOne(parts, { candidate, isLast }, ask);
+    const call = (): Promise<ModelResponse> => answerOf(parts, candidate, ask);
+    const answer = await tryModel(parts, { candidate, isLast, call }, ask);
     if (!("error" in answer)) {
       return { response: answer, index };
     }
@@ -96,14 +103,23 @@ export async function askModels(
   throw finalError(failures);
 }
 
-async function askOne(
+/** What is tried several times, and how patiently. */
+interface Tried<T> {
+  readonly candidate: Asked;
+  /** Nobody else can be asked. */
+  readonly isLast: boolean;
+  readonly call: () => Promise<T>;
+}
+
+/** Calls a model until it answers, or fails for good. @throws what is no ModelError */
+export async function tryModel<T extends object>(
   parts: LlmParts,
-  { candidate, isLast }: { candidate: Candidate; isLast: boolean },
-  ask: Ask,
-): Promise<ModelResponse | Failure> {
+  { candidate, isLast, call }: Tried<T>,
+  ask: Pick<Ask, "limits" | "ctx">,
+): Promise<T | Failure> {
   for (let tries = 1; ; tries++) {
     try {
-      return await answerOf(parts, candidate, ask);
+      return await call();
     } catch (error) {
       if (!isModelError(error)) {
         throw error;
@@ -136,7 +152,7 @@ function refOf({ provider, model }: Candidate): ModelRef {
 async function beforeNextTry(
   parts: LlmParts,
   { candidate, error, tries, isLast }: Failure & { readonly isLast: boolean },
-  { limits, ctx }: Ask,
+  { limits, ctx }: Pick<Ask, "limits" | "ctx">,
 ): Promise<boolean> {
   const delayMs = Math.max(retryDelayMs(BACKOFF, tries, parts.random()), error.retryAfterMs ?? 0);
   if (CROWDED.has(error.kind)) {
@@ -163,13 +179,14 @@ async function beforeNextTry(
 }
 
 /** Others need not find out by themselves. That they are told is worth no wait. */
-function holdBack({ ledger, logger }: LlmParts, { provider, model }: Candidate, delayMs: number): void {
+function holdBack({ ledger, logger }: LlmParts, { provider, model }: Asked, delayMs: number): void {
   ledger.holdBack(provider.name, model, delayMs).catch((error: unknown) => {
     logger.warn({ provider: provider.name, error: String(error) }, "other callers could not be held back");
   });
 }
 
-function finalError(failures: readonly Failure[]): GoalpostError {
+/** PROVIDER_ERROR or RESPONSE_REFUSED, by the last that failed. */
+export function finalError(failures: readonly Failure[]): GoalpostError {
   const last = failures.at(-1) as Failure;
   const { candidate, error, tries } = last;
   const details = {

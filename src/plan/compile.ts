@@ -9,7 +9,7 @@ import {
   type ShapeEdge,
   type ShapeNode,
 } from "../core/shape.ts";
-import { type TaskTree, type TreeTask, toTree } from "./task-tree.ts";
+import { type TaskTree, type TreeTask, toTree } from "../core/task-tree.ts";
 
 /** Where a graph joins the run that planned it. */
 export interface PlanPlace {
