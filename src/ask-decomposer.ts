@@ -1,5 +1,4 @@
 import { GoalpostError } from "./core/errors.ts";
-import type { Estimates } from "./core/estimates.ts";
 import {
   DEFAULT_LIMITS,
   type DecomposeContext,
@@ -12,17 +11,13 @@ import {
 } from "./core/goal.ts";
 import type { Json } from "./core/json.ts";
 import type { Logger } from "./core/logger.ts";
-import type { OptimizeLevel } from "./core/optimizer.ts";
 import type { StepMap } from "./core/step.ts";
-import type { Learning } from "./learning.ts";
 import { callDecomposer, type Decomposition, describeSteps } from "./plan/decompose.ts";
 
 /** What carries out a goal. */
 export interface GoalCode {
   readonly decomposer: Decomposer | undefined;
   readonly steps: StepMap;
-  /** What past runs taught. */
-  readonly learning?: Learning | undefined;
 }
 
 /** What is stored with a planned run besides its goal. */
@@ -32,10 +27,6 @@ export interface GoalSettings {
   readonly graph: readonly TaskSpec[] | null;
   /** Somebody is asked before anything of the plan runs. */
   readonly approvePlan?: true;
-  /** How much of what past runs taught is used. Default "basic". */
-  readonly optimize?: OptimizeLevel;
-  /** Tasks of the run that can be under way at once, as far as is known. */
-  readonly slots?: number;
 }
 
 /** How a planned run's input is stored; every step is given it as `run`. */
@@ -76,10 +67,8 @@ export async function askDecomposer(code: GoalCode, request: PlanRequest): Promi
       "this process has no decomposer for the goal; register an app with one",
     );
   }
-  const steps = [...(await describeSteps(code.steps)), ...request.agents];
-  const known = await code.learning?.ofSteps(steps.map(({ name }) => name));
   return callDecomposer(code.decomposer, request.goal, {
-    steps: known ? steps.map((step) => withEstimate(step, known)) : steps,
+    steps: [...(await describeSteps(code.steps)), ...request.agents],
     limits: { ...DEFAULT_LIMITS, ...request.limits },
     depth: request.depth ?? 0,
     task: request.task,
@@ -91,10 +80,4 @@ export async function askDecomposer(code: GoalCode, request: PlanRequest): Promi
     streamed: request.streamed,
     llm: request.llm,
   });
-}
-
-/** What is known of a step, if anything is. */
-function withEstimate(step: StepInfo, known: Estimates): StepInfo {
-  const estimate = known.of({ step: step.name });
-  return estimate.samples > 0 ? { ...step, estimate } : step;
 }

@@ -9,7 +9,6 @@ import type { AnyWorkflow } from "./core/workflow.ts";
 import type { TaskCode } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import type { RunInfo } from "./engine/protocol.ts";
-import type { Learning } from "./learning.ts";
 import { plannedCode } from "./planned-code.ts";
 import type { RunPlace } from "./run-place.ts";
 import { registeredCode, staticCode } from "./static-code.ts";
@@ -30,8 +29,6 @@ export class CodeRegistry {
   readonly #shared = new Map<string, RunCode>();
   readonly #finished = new Map<string, RunCode>();
   readonly #workflows = new Map<string, AnyWorkflow>();
-  /** What past runs taught, for planning. */
-  learning: Learning | undefined;
   #steps: StepMap = {};
   #decomposer: Decomposer | undefined;
 
@@ -56,11 +53,7 @@ export class CodeRegistry {
 
   /** What a goal started without code of its own is carried out with. */
   goalCode(decomposer: Decomposer | undefined, steps: StepMap | undefined): GoalCode {
-    return {
-      decomposer: decomposer ?? this.#decomposer,
-      steps: steps ?? this.#steps,
-      learning: this.learning,
-    };
+    return { decomposer: decomposer ?? this.#decomposer, steps: steps ?? this.#steps };
   }
 
   /** Whether code is bound to a run that goes on. */

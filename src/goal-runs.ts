@@ -16,13 +16,10 @@ import { GoalpostError } from "./core/errors.ts";
 import type { DecomposeContext, Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import type { Json } from "./core/json.ts";
 import type { Logger } from "./core/logger.ts";
-import type { OptimizeLevel } from "./core/optimizer.ts";
 import { shapeToRows } from "./core/shape.ts";
 import type { StepMap } from "./core/step.ts";
-import { toTree } from "./core/task-tree.ts";
 import type { FinishedRun, StartRow } from "./engine/protocol.ts";
 import type { Worker } from "./engine/worker.ts";
-import type { Learning } from "./learning.ts";
 import type { LlmClient } from "./llm-client.ts";
 import {
   checkGoalOptions,
@@ -67,7 +64,6 @@ export interface GoalRunsOptions {
   readonly lane: string;
   readonly places: RunPlaces;
   readonly models: LlmClient;
-  readonly learning: Learning;
   /** Tasks carried out at once; 0 if this client carries nothing out. */
   readonly concurrency: number;
 }
@@ -120,19 +116,12 @@ export class GoalRuns {
       goal: goal.text,
       ...(goal.context !== undefined && { context: goal.context }),
     };
-    const settings: GoalSettings = {
-      limits,
-      graph,
-      ...(options.approvePlan && { approvePlan: true }),
-      ...(options.optimize && { optimize: options.optimize, slots: this.#slots(options.maxParallel) }),
-    };
+    const settings: GoalSettings = { limits, graph, ...(options.approvePlan && { approvePlan: true }) };
     const timeoutMs = options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS;
-    const keyDelayMs = graph ? await this.#keyDelayMs(graph, options.optimize) : 0;
     const shape = planShape({ timeoutMs }, options.replan?.max);
     return {
       ...toStartFields(options),
       ...(await this.#o.places.of(options, shape)),
-      keyDelayMs,
       id: runId,
       definitionId: null,
       workflow: GOAL_WORKFLOW,
@@ -144,20 +133,6 @@ export class GoalRuns {
       shape: JSON.stringify(shapeToRows(shape)),
       traced: options.events ?? true,
     };
-  }
-
-  /** Others may carry out a part of a distributed run: how many there are is not known when it starts. */
-  #slots(maxParallel: number = this.#o.concurrency): number {
-    return Math.max(1, Math.min(maxParallel, this.#o.concurrency || maxParallel));
-  }
-
-  /** Half of the work that a graph is expected to be: by that, short runs pass long ones. Fixed when it starts. */
-  async #keyDelayMs(tasks: readonly TaskSpec[], optimize: OptimizeLevel = "basic"): Promise<number> {
-    if (optimize === "basic") {
-      return 0;
-    }
-    const work = this.#o.learning.workOf(toTree(tasks).tasks.map(({ spec }) => spec.step ?? spec.id));
-    return (await work) / 2;
   }
 
   async startGraph(

@@ -5,7 +5,6 @@ import type { LlmOptions } from "./core/llm-options.ts";
 import type { Logger } from "./core/logger.ts";
 import { llmEnvironment } from "./environment.ts";
 import type { LlmProvider } from "./llm/llm-parts.ts";
-import { ModelRoutes } from "./model-routes.ts";
 import { createLedger } from "./store/ledger.ts";
 
 /** What models are called with, opened when the first one is. */
@@ -14,8 +13,6 @@ export interface LlmBackends {
   providers(): Promise<readonly LlmProvider[]>;
   prices(): Promise<PriceBook>;
   readonly ledger: Ledger;
-  /** What is known of models. */
-  readonly routes: ModelRoutes;
 }
 
 export interface LlmBackendsOptions {
@@ -40,7 +37,6 @@ export function llmBackends({ driver, clock, logger, llm, worker }: LlmBackendsO
         unknownPrice: llm.unknownPrice,
         now: () => clock.now(),
       }),
-    routes: new ModelRoutes({ driver, clock, logger, random: Math.random }),
     ledger: createLedger({ driver, logger, worker, rateLimits: llm.rateLimits }),
   };
 }

@@ -2,7 +2,6 @@ import { GoalpostError } from "./core/errors.ts";
 import type { JsonSchema } from "./core/goal.ts";
 import { isObject, type Json } from "./core/json.ts";
 import type { FinishReason, LlmResult, LlmRequest as Request } from "./core/llm.ts";
-import { CHOICE, type ChosenRequest } from "./core/model-routing.ts";
 import type { Usage } from "./core/usage.ts";
 import type { Workflow } from "./core/workflow.ts";
 import { modelsOf } from "./step-context.ts";
@@ -17,8 +16,7 @@ export const LLM_REQUEST_WORKFLOW = "LlmRequest";
 export const LLM_RESULT_CHANNEL = "llm_result";
 
 /** A request as it is stored: without functions, its schema as JSON Schema. */
-export interface LlmRequestInput
-  extends Omit<Request, "schema" | "tools" | "maxToolRounds" | "onText" | "cascade"> {
+export interface LlmRequestInput extends Omit<Request, "schema" | "tools" | "maxToolRounds" | "onText"> {
   /** Names the request, for `gp.llm.result` and in the output. Default: the run's id. */
   readonly requestId?: string | undefined;
   /** JSON Schema of the answer: for a zod schema, `z.toJSONSchema(schema, { io: "input" })`. */
@@ -56,23 +54,17 @@ export const LlmRequest: Workflow<LlmRequestInput, { readonly publish_result: Ll
     })
     .step("select_model", { after: ["receive_request"] }, async ({ run }, ctx) => {
       const prepared = await modelsOf(ctx).prepare(await toRequest(run));
-      const { models, choice } = await prepared.choose(ctx.runId);
-      const [{ provider, model }, ...fallbacks] = models as [ModelChoice, ...ModelChoice[]];
-      return { provider, model, fallbacks, ...(choice && { choice }) };
+      const [{ provider, model }, ...fallbacks] = prepared.models() as [ModelChoice, ...ModelChoice[]];
+      return { provider, model, fallbacks };
     })
-    .step(
-      "call_llm_provider",
-      { after: ["select_model"] },
-      async ({ run, select_model: { choice, ...asked } }, ctx) => {
-        const chosen: ChosenRequest = { [CHOICE]: choice };
-        const {
-          messages: _,
-          requestId: __,
-          ...result
-        } = await ctx.llm({ ...(await toRequest(run)), ...asked, ...chosen });
-        return result;
-      },
-    )
+    .step("call_llm_provider", { after: ["select_model"] }, async ({ run, select_model: choice }, ctx) => {
+      const {
+        messages: _,
+        requestId: __,
+        ...result
+      } = await ctx.llm({ ...(await toRequest(run)), ...choice });
+      return result;
+    })
     .step(
       "publish_result",
       { after: ["receive_request", "call_llm_provider"] },

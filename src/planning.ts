@@ -12,14 +12,13 @@ import { diffPlans } from "./core/plan-history.ts";
 import { resolvePolicy } from "./core/policy.ts";
 import type { Shape } from "./core/shape.ts";
 import { isStep, type StepMap } from "./core/step.ts";
-import { toTree } from "./core/task-tree.ts";
 import type { TaskCall, TaskCode, TaskResult } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
-import { type OptimizedPlan, optimizePlan } from "./optimize-plan.ts";
 import { compileGraph } from "./plan/compile.ts";
 import type { Decomposition } from "./plan/decompose.ts";
 import { readTasks } from "./plan/read-tasks.ts";
 import { textOfTask } from "./plan/task-text.ts";
+import { toTree } from "./plan/task-tree.ts";
 import { type ValidateOptions, validate } from "./plan/validate.ts";
 import { findSite, type PlanSite } from "./plan-site.ts";
 import { PlanStream } from "./plan-stream.ts";
@@ -75,31 +74,10 @@ class Planning {
     stream.refuseChanges(this.#read(tasks));
     const { known } = stream;
     const graph = await validate([...kept, ...tasks], this.#whole(new Set(known.keys())));
-    const dispatch = await this.#dispatch(graph, known.size > 0);
-    const shape = withRequirements(
-      compileGraph(dispatch?.graph ?? graph, { ...place, known, dispatch: dispatch?.dispatch }),
-      this.#code.steps,
-    );
+    const shape = withRequirements(compileGraph(graph, { ...place, known }), this.#code.steps);
     const diff = replan && diffPlans(replan.tasks, graph.tasks, textOfTask);
     const output = origin ? { ...graph, origin } : graph;
     return { output, shape: diff ? { ...shape, diff: diff as unknown as Json } : shape };
-  }
-
-  /** How the graph is dispatched, by what is known now: that is decided once, with the transaction that it joins the run in. */
-  async #dispatch(graph: ValidTaskGraph, begun: boolean): Promise<OptimizedPlan | undefined> {
-    if (begun) {
-      // A part of it is under way as it is.
-      return undefined;
-    }
-    const { learning, steps } = this.#code;
-    const { optimize: level = "basic", slots } = this.#settings;
-    const plan = await optimizePlan(graph, { level, learning, steps, slots });
-    if (level !== "basic" || plan.decisions.length > 0) {
-      const { decisions, snapshotId } = plan;
-      const where = { runId: this.#call.run.id, plan: this.#call.node.position };
-      await learning?.decided({ ...where, decisions, level: plan.level, snapshotId });
-    }
-    return plan;
   }
 
   /** Only the plan of the goal itself, and only the first: a task that is planned late asks by `approval`. */

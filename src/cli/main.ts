@@ -4,14 +4,11 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import type { CostsOptions } from "./costs.ts";
 import type { ApproveCommandOptions, RejectCommandOptions } from "./decide.ts";
 import { DURATION_RULE, parseDuration } from "./duration.ts";
-import type { EmbedCommandOptions } from "./embed.ts";
-import type { HubCommandOptions } from "./hub.ts";
 import type { InstancesOptions } from "./instances.ts";
 import type { PlanOptions } from "./plan.ts";
 import type { PruneCommandOptions } from "./prune.ts";
 import type { RunOptions } from "./run.ts";
 import type { ListOptions } from "./runs.ts";
-import type { SearchCommandOptions } from "./search.ts";
 import type { ShowOptions } from "./show.ts";
 import type { WorkerCommandOptions } from "./worker.ts";
 
@@ -126,16 +123,6 @@ function fleetCommands(program: Command): void {
       action(async () => (await import("./worker.ts")).runWorker(options)),
     );
   program
-    .command("hub")
-    .description(
-      "let the databases that were opened with this one as hub learn from each other, until SIGTERM or SIGINT",
-    )
-    .option("--interval <duration>", "between two turns, such as 10s (default: 10s)", toMilliseconds)
-    .option("--status", "only show who has published, and what was ignored and why")
-    .option("--json", "with --status: print one JSON document")
-    .option("--database <url>", DATABASE_HELP)
-    .action((options: HubCommandOptions) => action(async () => (await import("./hub.ts")).runHub(options)));
-  program
     .command("instances")
     .description("list the processes that work on a database")
     .option("--status <status>", "online, stopped or lost")
@@ -155,41 +142,6 @@ function costsCommand(program: Command): void {
     .option("--database <url>", DATABASE_HELP)
     .option("--json", "print one JSON document")
     .action((options: CostsOptions) => action(async () => (await import("./costs.ts")).showCosts(options)));
-}
-
-function documentCommands(program: Command): void {
-  const collection = new Option("--collection <name>", "where documents are kept").default("files");
-  program
-    .command("embed <dir>")
-    .description("embed the texts of a folder, for search; only what has changed")
-    .addOption(collection)
-    .option("--model <id>", "the embedding model (default: the collection's)")
-    .option("--database <url>", DATABASE_HELP)
-    .option("--json", "print one JSON document")
-    .action((dir: string, options: EmbedCommandOptions) =>
-      action(async () => (await import("./embed.ts")).embedFolder(dir, options)),
-    );
-  program
-    .command("search <text...>")
-    .description("find what was embedded by its meaning")
-    .addOption(collection)
-    .option("--limit <count>", "chunks at most (default: 10)", toCount)
-    .option("--hybrid", "by words as well")
-    .option("--database <url>", DATABASE_HELP)
-    .option("--json", "print one JSON document")
-    .action((words: string[], options: SearchCommandOptions) =>
-      action(async () => (await import("./search.ts")).searchCollection(words.join(" "), options)),
-    );
-}
-
-function migrateCommand(program: Command): void {
-  program
-    .command("migrate")
-    .description("bring a database's schema up to date")
-    .option("--database <url>", DATABASE_HELP)
-    .action((options: { database?: string }) =>
-      action(async () => (await import("./migrate.ts")).migrateNow(options)),
-    );
 }
 
 function makeProgram(): Command {
@@ -233,9 +185,14 @@ function makeProgram(): Command {
     );
   approvalCommands(program);
   costsCommand(program);
-  documentCommands(program);
   fleetCommands(program);
-  migrateCommand(program);
+  program
+    .command("migrate")
+    .description("bring a database's schema up to date")
+    .option("--database <url>", DATABASE_HELP)
+    .action((options: { database?: string }) =>
+      action(async () => (await import("./migrate.ts")).migrateNow(options)),
+    );
   program
     .command("prune")
     .description("remove runs that ended long ago, with everything that is kept of them")

@@ -28,7 +28,6 @@ export type ErrorCode =
   | "RESPONSE_INVALID"
   | "RESPONSE_REFUSED"
   | "UNKNOWN_AGENT"
-  | "VECTOR_UNAVAILABLE"
   | "CLOSED";
 
 /** What is wrong at one place of a task graph. */
@@ -86,7 +85,6 @@ const PERMANENT: ReadonlySet<ErrorCode> = new Set([
   "RESPONSE_INVALID",
   "RESPONSE_REFUSED",
   "UNKNOWN_AGENT",
-  "VECTOR_UNAVAILABLE",
 ]);
 
 /** The one error of this library: a stable {@link ErrorCode} and a sentence that says what to do. */

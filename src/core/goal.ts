@@ -1,5 +1,4 @@
 import type { GraphIssue } from "./errors.ts";
-import type { Estimate } from "./estimates.ts";
 import type { Json } from "./json.ts";
 import type { LlmRequest, LlmResult } from "./llm.ts";
 import type { Logger } from "./logger.ts";
@@ -116,8 +115,6 @@ export interface StepInfo {
   readonly description?: string;
   readonly argsSchema?: JsonSchema;
   readonly outputSchema?: JsonSchema;
-  /** What past runs tell of it. Left out where nothing is known. */
-  readonly estimate?: Estimate;
 }
 
 /** What a decomposer is given besides the goal. */

@@ -1,10 +1,9 @@
 import { GoalpostError } from "../core/errors.ts";
-import type { LlmRequest, ModelRef } from "../core/llm.ts";
+import type { LlmRequest } from "../core/llm.ts";
 import { ModelError, type ModelErrorKind, type ModelRequest, type ModelResponse } from "../core/model.ts";
 import type { LlmCallContext } from "../core/model-calls.ts";
 import { type RetryPolicy, retryDelayMs } from "../core/retry.ts";
 import { callModel, isModelError } from "./call-model.ts";
-import type { CallTrail } from "./call-trail.ts";
 import { type Candidate, IN_PLACE_MS, type LlmParts } from "./llm-parts.ts";
 import { sleep } from "./sleep.ts";
 import type { UsageTally } from "./token-usage.ts";
@@ -23,7 +22,6 @@ export interface Ask {
   readonly request: (candidate: Candidate) => ModelRequest;
   readonly ctx: LlmCallContext;
   readonly tally: UsageTally;
-  readonly trail: CallTrail;
 }
 
 /** An answer, and which of the candidates gave it. */
@@ -47,15 +45,9 @@ const ELSEWHERE: ReadonlySet<ModelErrorKind> = new Set([...PASSING, "not_found",
 const CROWDED: ReadonlySet<ModelErrorKind> = new Set(["rate_limited", "overloaded"]);
 const MALFORMED_TRIES = 2;
 
-/** What a call is made of by name: a model, or an embedder. */
-interface Asked {
-  readonly provider: { readonly name: string };
-  readonly model: string;
-}
-
 /** How a model failed for good. */
-export interface Failure {
-  readonly candidate: Asked;
+interface Failure {
+  readonly candidate: Candidate;
   readonly error: ModelError;
   readonly tries: number;
 }
@@ -84,13 +76,11 @@ export async function askModels(
   const failures: Failure[] = [];
   for (const [index, candidate] of candidates.entries()) {
     const isLast = index === candidates.length - 1;
-    const call = (): Promise<ModelResponse> => answerOf(parts, candidate, ask);
-    const answer = await tryModel(parts, { candidate, isLast, call }, ask);
+    const answer = await askOne(parts, { candidate, isLast }, ask);
     if (!("error" in answer)) {
       return { response: answer, index };
     }
     failures.push(answer);
-    ask.trail.gaveUp(refOf(candidate), answer.error.kind);
     if (!ELSEWHERE.has(answer.error.kind)) {
       break;
     }
@@ -103,23 +93,14 @@ export async function askModels(
   throw finalError(failures);
 }
 
-/** What is tried several times, and how patiently. */
-interface Tried<T> {
-  readonly candidate: Asked;
-  /** Nobody else can be asked. */
-  readonly isLast: boolean;
-  readonly call: () => Promise<T>;
-}
-
-/** Calls a model until it answers, or fails for good. @throws what is no ModelError */
-export async function tryModel<T extends object>(
+async function askOne(
   parts: LlmParts,
-  { candidate, isLast, call }: Tried<T>,
-  ask: Pick<Ask, "limits" | "ctx">,
-): Promise<T | Failure> {
+  { candidate, isLast }: { candidate: Candidate; isLast: boolean },
+  ask: Ask,
+): Promise<ModelResponse | Failure> {
   for (let tries = 1; ; tries++) {
     try {
-      return await call();
+      return await answerOf(parts, candidate, ask);
     } catch (error) {
       if (!isModelError(error)) {
         throw error;
@@ -134,25 +115,20 @@ export async function tryModel<T extends object>(
 
 async function answerOf(parts: LlmParts, candidate: Candidate, ask: Ask): Promise<ModelResponse> {
   const { timeoutMs = DEFAULT_CALL_TIMEOUT_MS, budget, onText } = ask.limits;
-  const { ctx, tally, trail } = ask;
+  const { ctx, tally } = ask;
   const request = ask.request(candidate);
-  const call = { ...candidate, request, timeoutMs, budget, onText, ctx, tally, trail };
-  const response = await callModel(parts, call);
+  const response = await callModel(parts, { ...candidate, request, timeoutMs, budget, onText, ctx, tally });
   if (response.finishReason === "refusal" || response.finishReason === "content_filter") {
     throw new Refusal(response);
   }
   return response;
 }
 
-function refOf({ provider, model }: Candidate): ModelRef {
-  return { provider: provider.name, model };
-}
-
 /** Waits for the next try; false if there is none. */
 async function beforeNextTry(
   parts: LlmParts,
   { candidate, error, tries, isLast }: Failure & { readonly isLast: boolean },
-  { limits, ctx }: Pick<Ask, "limits" | "ctx">,
+  { limits, ctx }: Ask,
 ): Promise<boolean> {
   const delayMs = Math.max(retryDelayMs(BACKOFF, tries, parts.random()), error.retryAfterMs ?? 0);
   if (CROWDED.has(error.kind)) {
@@ -179,14 +155,13 @@ async function beforeNextTry(
 }
 
 /** Others need not find out by themselves. That they are told is worth no wait. */
-function holdBack({ ledger, logger }: LlmParts, { provider, model }: Asked, delayMs: number): void {
+function holdBack({ ledger, logger }: LlmParts, { provider, model }: Candidate, delayMs: number): void {
   ledger.holdBack(provider.name, model, delayMs).catch((error: unknown) => {
     logger.warn({ provider: provider.name, error: String(error) }, "other callers could not be held back");
   });
 }
 
-/** PROVIDER_ERROR or RESPONSE_REFUSED, by the last that failed. */
-export function finalError(failures: readonly Failure[]): GoalpostError {
+function finalError(failures: readonly Failure[]): GoalpostError {
   const last = failures.at(-1) as Failure;
   const { candidate, error, tries } = last;
   const details = {

@@ -124,13 +124,7 @@ async function openLocked(directory: string): Promise<PGliteLike> {
 }
 
 async function createPglite(directory?: string): Promise<PGliteLike> {
-  const [{ PGlite }, { vector }] = await Promise.all([
-    import("@electric-sql/pglite"),
-    import("@electric-sql/pglite-pgvector"),
-  ]);
-  const db = await PGlite.create({
-    extensions: { vector },
-    ...(directory !== undefined && { dataDir: directory }),
-  });
+  const { PGlite } = await import("@electric-sql/pglite");
+  const db = await PGlite.create(directory === undefined ? {} : { dataDir: directory });
   return db as unknown as PGliteLike;
 }

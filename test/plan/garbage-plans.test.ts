@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { toArcs, toTree } from "../../src/core/task-tree.ts";
 import {
   type DecomposeContext,
   isGoalpostError,
@@ -8,6 +7,7 @@ import {
   type ValidTaskGraph,
 } from "../../src/index.ts";
 import { callDecomposer, describeSteps } from "../../src/plan/decompose.ts";
+import { toArcs, toTree } from "../../src/plan/task-tree.ts";
 import { validate } from "../../src/plan/validate.ts";
 import { garbagePlan } from "./garbage.ts";
 import { STEPS, scriptedContext } from "./scripted-llm.ts";

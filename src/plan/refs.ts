@@ -1,5 +1,5 @@
-import { GoalpostError } from "./errors.ts";
-import { isObject, type Json } from "./json.ts";
+import { GoalpostError } from "../core/errors.ts";
+import { isObject, type Json } from "../core/json.ts";
 
 /** A reference inside args: the output of a task, or a part of it. */
 export interface Ref {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Json, toJson } from "../../src/core/json.ts";
-import { bindRefs, findRefs } from "../../src/core/refs.ts";
+import { bindRefs, findRefs } from "../../src/plan/refs.ts";
 
 describe("finding references", () => {
   test("tells where each stands and what it points at", () => {

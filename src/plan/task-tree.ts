@@ -1,4 +1,4 @@
-import type { Dependency, TaskSpec } from "./goal.ts";
+import type { Dependency, TaskSpec } from "../core/goal.ts";
 import { findRefs } from "./refs.ts";
 
 /** A task of a graph, with its place in the nesting. */
