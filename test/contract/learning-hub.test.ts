@@ -63,6 +63,33 @@ describeOnEachBackend("a client that learns with others", (backend) => {
     expect(adviseModels("coder", [own], lessons)).toEqual([own]);
   });
 
+  test("publishes how models did, with their time, tokens and cost", async () => {
+    const { hub, fleet } = await open();
+    await backend.query(
+      `insert into goalpost.model_stats (kind, provider, model, samples, successes, failures, calls, priced, cost_usd,
+         input_tokens, output_tokens, log_ms, log_ms_squares, changed_at)
+       values ('parser', 'openai', 'gpt-5-mini', 10, 9, 1, 10, 10, 0.5, 1000, 200, 70, 492, '2026-01-01')`,
+    );
+    expect(await fleet?.publish()).toMatchObject({ written: 1, sent: 1 });
+    expect(await hub.tick()).toMatchObject({ ignored: 0 });
+    const [known] = await backend.query<{ body: string }>(
+      "select body from goalpost.fleet_evidence where kind = 'parser'",
+    );
+    expect(JSON.parse(known?.body ?? "null")).toMatchObject({
+      topic: "model",
+      model: "openai/gpt-5-mini",
+      samples: 10,
+      logMean: 7,
+      successes: 9,
+      failures: 1,
+      costUsd: { samples: 10, mean: 0.05 },
+      inputTokens: 100,
+      outputTokens: 20,
+      lastAt: Date.UTC(2026, 0, 1),
+    });
+    expect(await fleet?.publish()).toMatchObject({ waiting: 0 });
+  });
+
   test("plans as if there were no hub after guidance that cannot be believed", async () => {
     const { gp, hub, fleet } = await open();
     const before = await gp.learning.snapshot({ steps: ["poisoned"] });
