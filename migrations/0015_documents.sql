@@ -48,5 +48,7 @@ create table goalpost.document_chunks (
   primary key (document_id, ordinal),
   constraint starts_before_it_ends check (start_offset >= 0 and start_offset < end_offset)
 );
+-- Compressing them would take a fifth of the time that putting documents takes.
+alter table goalpost.document_chunks alter column text set storage external, alter column words set storage external;
 create index document_chunks_by_hash on goalpost.document_chunks (collection_id, hash);
 create index document_chunks_by_words on goalpost.document_chunks using gin (words);

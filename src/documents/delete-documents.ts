@@ -20,6 +20,8 @@ const DELETE = (which: string): string => `with gone as (
     select id from goalpost.documents where collection_id = $1::bigint and ${which}
   ), chunks as (
     select count(*) as count from goalpost.document_chunks where document_id in (select id from gone)
+  ), vectors as (
+    delete from goalpost.document_vectors where document_id in (select id from gone)
   ), deleted as (
     delete from goalpost.documents where id in (select id from gone) returning 1
   )
@@ -52,6 +54,7 @@ async function deleteAll(tx: Queryable, collection: number): Promise<number> {
     "select count(*)::int as documents from goalpost.documents where collection_id = $1::bigint",
     [collection],
   );
+  await tx.query("delete from goalpost.document_vectors where collection_id = $1::bigint", [collection]);
   await tx.query("delete from goalpost.document_collections where id = $1::bigint", [collection]);
   return row?.documents ?? 0;
 }

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { fromSql, toSql } from "pgvector";
 import type { Driver, Queryable } from "../core/driver.ts";
 import type { EmbedTexts } from "../core/embedding.ts";
 import { GoalpostError } from "../core/errors.ts";
@@ -9,6 +8,7 @@ import { type Chunk, chunkText } from "./chunk-text.ts";
 import { findCollection, keepModel, makeCollection, type StoredCollection, setModel } from "./collections.ts";
 import type { DocumentInput } from "./document.ts";
 import { embedChecked } from "./embed-checked.ts";
+import { rescaledSql, toScaledSql } from "./scaled-vector.ts";
 import type { StoredModel } from "./vector-index.ts";
 
 /** How documents are put into a collection. */
@@ -162,7 +162,7 @@ const HELD = `select distinct on (c.hash) c.hash, v.embedding::text as vector
   where c.collection_id = $1::bigint and c.hash = any($2::text[]) and v.model_id = $3::int`;
 
 interface Vectors {
-  /** By the hash of the text, as pgvector reads them. */
+  /** By the hash of the text, scaled. */
   readonly vectors: ReadonlyMap<string, string>;
   readonly model: Omit<StoredModel, "id"> | null;
   readonly embedded: number;
@@ -181,7 +181,7 @@ async function vectorsOf(
     const hashes = [...new Set(chunks.map(({ hash }) => hash))];
     const rows = await driver.query<{ hash: string; vector: string }>(HELD, [id, hashes, model.id]);
     for (const { hash, vector } of rows) {
-      vectors.set(hash, toSql(fromSql(vector)));
+      vectors.set(hash, rescaledSql(vector));
     }
   }
   const missing = [...new Map(chunks.map((chunk) => [chunk.hash, chunk.text]))].filter(
@@ -194,7 +194,7 @@ async function vectorsOf(
   const asked = { texts, purpose: "document", held: model, model: wanted, signal } as const;
   const answer = await embedChecked(embed, asked);
   for (const [index, [hash]] of missing.entries()) {
-    vectors.set(hash, toSql([...(answer.vectors[index] as readonly number[])]));
+    vectors.set(hash, toScaledSql(answer.vectors[index] as readonly number[]));
   }
   const { provider, model: name, dimensions, usage } = answer;
   return { vectors, model: { provider, model: name, dimensions }, embedded: missing.length, usage };
@@ -220,6 +220,7 @@ async function store(
   }
   const ids = await upsert(tx, now.id, docs);
   const replaced = changed.map((doc) => ids.get(doc.id) as string);
+  await tx.query("delete from goalpost.document_vectors where document_id = any($1::bigint[])", [replaced]);
   const removed = await tx.query(
     "delete from goalpost.document_chunks where document_id = any($1::bigint[]) returning 1 as one",
     [replaced],
@@ -266,14 +267,14 @@ async function upsert(
 type ChunkRow = Chunk & { readonly hash: string; readonly document: string; readonly ordinal: number };
 
 const INSERT = `with chunk as (
-    select * from unnest($2::bigint[], $3::int[], $4::text[], $5::int[], $6::int[], $7::text[], $8::text[])
+    select * from unnest($2::bigint[], $3::int[], $4::text[], $5::int[], $6::int[], $7::text[], string_to_array($8::text, ';'))
       u (document_id, ordinal, hash, start_offset, end_offset, text, vector)
   ), stored as (
     insert into goalpost.document_chunks (document_id, ordinal, collection_id, hash, start_offset, end_offset, text)
     select document_id, ordinal, $1::bigint, hash, start_offset, end_offset, text from chunk
   )
   insert into goalpost.document_vectors (model_id, collection_id, document_id, ordinal, embedding)
-  select $9::int, $1::bigint, document_id, ordinal, vector::vector from chunk`;
+  select $9::int, $1::bigint, document_id, ordinal, l2_normalize(vector::vector) from chunk`;
 
 async function insertChunks(
   tx: Queryable,
@@ -297,7 +298,8 @@ async function insertChunks(
     rows.map((row) => row.start),
     rows.map((row) => row.end),
     rows.map((row) => row.text),
-    rows.map((row) => vectors.get(row.hash)),
+    // As an array each would be quoted, and that read again.
+    rows.map((row) => vectors.get(row.hash)).join(";"),
     model,
   ]);
 }

@@ -1,9 +1,9 @@
-import { toSql } from "pgvector";
 import { GoalpostError } from "../core/errors.ts";
 import { NO_USAGE, sumUsage, type Usage } from "../core/usage.ts";
 import { findCollection, keepModel, requireCollection, setModel } from "./collections.ts";
 import { embedChecked } from "./embed-checked.ts";
 import type { PutParts } from "./put-documents.ts";
+import { toScaledSql } from "./scaled-vector.ts";
 import type { StoredModel } from "./vector-index.ts";
 
 /** How a collection is embedded again. */
@@ -34,7 +34,7 @@ const MISSING = `select c.document_id::text, c.ordinal, c.text from goalpost.doc
 
 // A chunk that was replaced meanwhile is not there any more, or has another text.
 const ADD = `insert into goalpost.document_vectors (model_id, collection_id, document_id, ordinal, embedding)
-  select $1::int, $2::bigint, c.document_id, c.ordinal, u.vector::vector
+  select $1::int, $2::bigint, c.document_id, c.ordinal, l2_normalize(u.vector::vector)
   from unnest($3::bigint[], $4::int[], $5::text[], $6::text[]) u (document_id, ordinal, text, vector)
   join goalpost.document_chunks c on c.document_id = u.document_id and c.ordinal = u.ordinal and c.text = u.text
   on conflict do nothing`;
@@ -75,9 +75,13 @@ export async function reembedCollection(
     if (rows.length > 0) {
       const texts = rows.map((row) => row.text);
       const answer = await embedChecked(embed, { texts, purpose: "document", held: wanted, signal });
-      const vectors = answer.vectors.map((vector) => toSql([...vector]));
+      const vectors = answer.vectors.map(toScaledSql);
       const [documents, ordinals] = [rows.map((row) => row.document_id), rows.map((row) => row.ordinal)];
-      await driver.query(ADD, [wanted.id, id, documents, ordinals, texts, vectors]);
+      await driver.transaction(async (tx) => {
+        // Who replaces chunks removes their vectors: not between the two.
+        await findCollection(tx, collection, { lock: true });
+        await tx.query(ADD, [wanted.id, id, documents, ordinals, texts, vectors]);
+      });
       usage = sumUsage(usage, answer.usage ?? NO_USAGE);
       embedded += rows.length;
       onProgress?.(embedded, Math.max(embedded, chunks));
