@@ -185,8 +185,7 @@ export async function addVectors(
 }
 
 const NEAR = `select m.goal_key, m.goal::text as goal, m.tasks::text, m.similarity from (
-    select m.*, (select sum(a.x * b.x) from unnest(v.vector) with ordinality a(x, i)
-      join unnest($3::float8[]) with ordinality b(x, i) using (i))::float8 as similarity
+    select m.*, (select sum(a * b) from unnest(v.vector, $3::real[]) as u(a, b))::float8 as similarity
     from (select * from goalpost.plan_memory m where ${FIT} and length(m.tasks::text) <= ${MAX_EXAMPLE_CHARS}
       order by m.last_at desc, m.id desc limit ${MAX_CANDIDATES}) m
     join goalpost.plan_vectors v on v.model = $1 and v.content_hash = m.content_hash and v.dimensions = $4::int) m
