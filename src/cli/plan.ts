@@ -1,11 +1,4 @@
-import {
-  NO_ESTIMATES,
-  type Prediction,
-  predict,
-  renderMermaid,
-  renderTree,
-  type ValidTaskGraph,
-} from "../index.ts";
+import { type Prediction, predict, renderMermaid, renderTree, type ValidTaskGraph } from "../index.ts";
 import { describePrediction } from "./describe-prediction.ts";
 import { EXIT } from "./report-error.ts";
 import { type GoalCommandOptions, withApp } from "./session.ts";
@@ -21,7 +14,7 @@ export async function planGoal(goal: string, options: PlanOptions): Promise<numb
     for (const warning of graph.warnings) {
       process.stderr.write(`warning: ${warning.message} [${warning.code}]\n`);
     }
-    const prediction = predict(graph, NO_ESTIMATES);
+    const prediction = predict(graph, await gp.learning.ofSteps(Object.keys(app.steps ?? {})));
     process.stdout.write(`${render(graph, { ...options, prediction })}\n`);
     if (!options.json && !options.mermaid) {
       const levels = graph.depth === 1 ? "1 level" : `${graph.depth} levels`;
