@@ -3,11 +3,15 @@ import { Goalpost, Hub, type PGliteLike, rule, rules } from "goalpost";
 
 // Usually the hub's database is a PostgreSQL that all can reach, and `goalpost hub --database URL` works there. Here it is
 // that of one of the two; and all happens when it is told to, not every some seconds.
-const database = (await PGlite.create()) as unknown as PGliteLike;
+await using first = await PGlite.create();
+const database = first as unknown as PGliteLike;
 await using hub = await Hub.open({ database, start: false });
+// A copy, as long as there is nothing in it: that is quicker than making another one.
+await using second = (await first.clone()) as PGlite;
 const link = { database, start: false };
 await using berlin = await Goalpost.open({ database, instanceId: "berlin", hub: link });
-await using lisbon = await Goalpost.open({ database: "memory:", instanceId: "lisbon", hub: link });
+const copy = second as unknown as PGliteLike;
+await using lisbon = await Goalpost.open({ database: copy, instanceId: "lisbon", hub: link });
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const decomposer = rules([

@@ -14,6 +14,7 @@ import { countOutbox, sourceState } from "./fleet/source-store.ts";
 import { stepStatistics } from "./fleet-statistics.ts";
 import { HubConnection } from "./hub-connection.ts";
 import { readSnapshot } from "./learn/snapshot.ts";
+import { modelStatistics, together } from "./model-statistics.ts";
 import type { Database } from "./store/open-driver.ts";
 import { timedDriver } from "./store/timed-driver.ts";
 
@@ -88,7 +89,13 @@ export class Fleet {
     this.#driver = driver;
     this.#connection = new HubConnection(link.database, parts);
     const useHub = this.#connection.use;
-    this.#aggregator = new ResultAggregator({ driver, statistics: stepStatistics, useHub, clock, logger });
+    this.#aggregator = new ResultAggregator({
+      driver,
+      statistics: together(stepStatistics, modelStatistics),
+      useHub,
+      clock,
+      logger,
+    });
     const estimates = (steps: readonly string[]): Promise<Estimates> =>
       readSnapshot(driver, { steps, now: clock.now() });
     this.#sync = new LearningSync({ driver, useHub, estimates, logger });

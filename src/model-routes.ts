@@ -1,3 +1,4 @@
+import { adviseModels } from "./advised-models.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import type { Logger } from "./core/logger.ts";
@@ -9,6 +10,7 @@ import type {
   RouteQuestion,
   TokenCounts,
 } from "./core/model-routing.ts";
+import type { Lesson } from "./fleet/guidance.ts";
 import { startCascade } from "./learn/cascade-rule.ts";
 import {
   drawModel,
@@ -45,6 +47,8 @@ export interface ModelRoutesOptions {
   readonly logger: Logger;
   /** A number in [0, 1). */
   readonly random: () => number;
+  /** What other databases learned of models on a kind of work. Default: nothing. */
+  readonly advice?: ((kind: string) => readonly Lesson[]) | undefined;
 }
 
 /**
@@ -178,7 +182,8 @@ export class ModelRoutes implements ModelRouting {
     if (known && now - known.at < FRESH_MS) {
       return known.stats;
     }
-    const stats = await readModelStats(this.#o.driver, kind);
+    const own = await readModelStats(this.#o.driver, kind);
+    const stats = adviseModels(kind, own, this.#o.advice?.(kind) ?? []);
     this.#read.set(kind, { at: now, stats });
     return stats;
   }

@@ -110,7 +110,7 @@ function toLesson(voices: readonly Voice[]): Lesson | undefined {
     meanMs: rounded(quantilesMs.reduce((sum, ms) => sum + ms, 0) / QUANTILES),
     sigma: pooled(over(voices, ({ logVariance }) => Math.sqrt(logVariance))),
     quantilesMs,
-    successRate: pooled(over(voices, successRate)),
+    ...rateOf(voices),
     costUsd: costOf(voices),
     inputTokens: pooled(over(voices, ({ inputTokens }) => inputTokens)),
     outputTokens: pooled(over(voices, ({ outputTokens }) => outputTokens)),
@@ -127,9 +127,18 @@ function quantileOf({ times, logMean, logVariance }: Evidence, share: number): n
   return Math.exp(logMean + z * Math.sqrt(logVariance));
 }
 
-/** Mean of the posterior over Beta(1, 1). */
-function successRate({ successes, failures }: Evidence): number {
-  return (successes + 1) / (successes + failures + 2);
+/** Of each source the mean of the posterior over Beta(1, 1); who has judged nothing has no say. */
+function rateOf(voices: readonly Voice[]): Pick<Lesson, "successRate" | "judged"> {
+  const judges = voices.map(({ evidence: { successes, failures }, weight }) => ({
+    value: (successes + 1) / (successes + failures + 2),
+    weight: Math.min(weight, successes + failures),
+  }));
+  const capped = capWeights(judges.map(({ weight }) => weight));
+  const fair = judges.map(({ value }, index) => ({ value, weight: capped[index] ?? 0 }));
+  return {
+    successRate: rounded(pool(fair) ?? 0.5),
+    judged: coarse(fair.reduce((sum, { weight }) => sum + weight, 0)),
+  };
 }
 
 function costOf(voices: readonly Voice[]): number | null {

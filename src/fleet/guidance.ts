@@ -14,7 +14,9 @@ export interface Lesson extends EvidenceKey {
   readonly sigma: number;
   /** At evenly spaced probabilities (0.5 / n, 1.5 / n, …), ascending. */
   readonly quantilesMs: readonly number[];
+  /** Mean of the posterior of the rate of success, and judged tries behind it, counted as samples are. */
   readonly successRate: number;
+  readonly judged: number;
   readonly costUsd: number | null;
   readonly inputTokens: number;
   readonly outputTokens: number;
@@ -111,10 +113,11 @@ function readLesson(value: unknown): Lesson | string {
   if (typeof key === "string") {
     return key;
   }
-  const { samples, sources, only, sigma, successRate, costUsd, inputTokens, outputTokens } = given;
+  const { samples, sources, only, sigma, successRate, judged, costUsd, inputTokens, outputTokens } = given;
   const counted =
     within(samples, 0, BOUNDS.samples) &&
     within(sources, 1, BOUNDS.samples) &&
+    within(judged, 0, BOUNDS.samples) &&
     within(inputTokens, 0, BOUNDS.tokens) &&
     within(outputTokens, 0, BOUNDS.tokens);
   if (!counted) {
@@ -128,7 +131,7 @@ function readLesson(value: unknown): Lesson | string {
   if (!times || !within(sigma, 0, Math.sqrt(BOUNDS.logVariance))) {
     return "run times out of bounds";
   }
-  const facts = { samples, sources, only, sigma, successRate, costUsd, inputTokens, outputTokens };
+  const facts = { samples, sources, only, sigma, successRate, judged, costUsd, inputTokens, outputTokens };
   return { ...key, ...facts, ...times };
 }
 

@@ -118,6 +118,7 @@ describe("guidance", () => {
     sigma: 0.4,
     quantilesMs: Array.from({ length: 24 }, (_, index) => 100 + index * 10),
     successRate: 0.9,
+    judged: 20,
     costUsd: null,
     inputTokens: 0,
     outputTokens: 0,
