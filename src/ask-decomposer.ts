@@ -6,6 +6,7 @@ import {
   type Decomposer,
   type Goal,
   type GraphLimits,
+  type PlanMemory,
   type Replan,
   type StepInfo,
   type TaskSpec,
@@ -64,6 +65,8 @@ export interface PlanRequest {
   readonly stream?: DecomposeContext["stream"];
   readonly streamed?: readonly TaskSpec[] | undefined;
   readonly llm: DecomposeContext["llm"];
+  /** Made of what the decomposer is told of the steps. */
+  readonly memory?: ((steps: readonly StepInfo[]) => PlanMemory | undefined) | undefined;
   /** Agents that can be steps. */
   readonly agents: readonly StepInfo[];
 }
@@ -90,6 +93,7 @@ export async function askDecomposer(code: GoalCode, request: PlanRequest): Promi
     stream: request.stream,
     streamed: request.streamed,
     llm: request.llm,
+    memory: request.memory?.(steps),
   });
 }
 

@@ -107,6 +107,15 @@ export class CodeRegistry {
     }
   }
 
+  /** What the tasks of a run are carried out with, if it is the run of a goal, or may be. */
+  stepsOf(runId: string): StepMap | undefined {
+    const bound = this.#byRun.get(runId) ?? this.#shared.get(runId);
+    if (bound) {
+      return "goal" in bound ? bound.goal.steps : undefined;
+    }
+    return this.#decomposer && this.#steps;
+  }
+
   #workflowOf(name: string): AnyWorkflow | undefined {
     return this.#workflows.get(name) ?? BUILT_IN_WORKFLOWS.get(name);
   }

@@ -13,7 +13,16 @@ import type { AgentPort } from "./core/agent.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
-import type { DecomposeContext, Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
+import type {
+  DecomposeContext,
+  Decomposer,
+  Goal,
+  PlanMemory,
+  StepInfo,
+  TaskGraph,
+  TaskSpec,
+  ValidTaskGraph,
+} from "./core/goal.ts";
 import type { Json } from "./core/json.ts";
 import type { Logger } from "./core/logger.ts";
 import type { OptimizeLevel } from "./core/optimizer.ts";
@@ -47,6 +56,7 @@ import { retryRun } from "./store/run-actions.ts";
 import { getRun, lastRunOfGoal } from "./store/runs.ts";
 import { getOutputs } from "./store/task-rows.ts";
 import type { TakeOver } from "./take-over.ts";
+import { plainMemory } from "./task-memory.ts";
 import { usageOf } from "./usage.ts";
 
 /** The reason that marks a run as one to go on with. */
@@ -196,7 +206,9 @@ export class GoalRuns {
         this.#o.models.ask(request, { signal, workflow: GOAL_WORKFLOW, labels: options.labels });
       const agents = await agentSteps(this.#o.agents);
       const log = this.#o.logger;
-      const asked = askDecomposer(code, { goal, limits, signal, log, llm, agents: agents.infos });
+      const memory = (known: readonly StepInfo[]): PlanMemory =>
+        plainMemory(this.#o.learning.plans, { goal, steps: known });
+      const asked = askDecomposer(code, { goal, limits, signal, log, llm, memory, agents: agents.infos });
       const { tasks, origin } = await rejectOnAbort(asked, signal);
       // Without any steps registered or given, a plan is checked as a plan only.
       const known =

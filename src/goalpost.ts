@@ -109,7 +109,9 @@ export class Goalpost implements AsyncDisposable {
     this.budgets = new Budgets(parts.driver, () => this.#workers.wake());
     this.#models = new LlmClient({ ...parts, backends: llmBackends({ ...parts, worker: this.#workerId }) });
     this.embed = clientEmbed(this.#models);
-    this.documents = new Documents(parts.driver, clientEmbedTexts(this.#models));
+    const embed = clientEmbedTexts(this.#models);
+    this.documents = new Documents(parts.driver, embed);
+    this.learning.plans.embedWith(embed, parts.embed.model);
     this.#hub = new ChannelHub(opened);
     this.channels = new Channels(opened, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
@@ -330,6 +332,7 @@ export class Goalpost implements AsyncDisposable {
     this.#takeOver.close();
     this.#hub.refuseListeners();
     await this.#mailroom.stop(graceMs, () => this.#workers.stopAll(graceMs));
+    await this.learning.plans.close(graceMs);
     await this.#models.close();
     await this.learning.close();
     await this.#hub.close(graceMs);
@@ -375,8 +378,8 @@ export class Goalpost implements AsyncDisposable {
   }
 
   #finished(run: FinishedRun & { readonly owned: boolean }): void {
+    this.learning.ended(run.id, this.#registry.stepsOf(run.id));
     this.#registry.release(run.id);
-    this.learning.ended(run.id);
     if (run.owned) {
       this.#watch.finished(run);
     } else {

@@ -5,6 +5,7 @@ import type { Logger } from "./core/logger.ts";
 import { checkName } from "./core/names.ts";
 import type { OptimizeLevel } from "./core/optimizer.ts";
 import { check } from "./core/policy.ts";
+import type { StepMap } from "./core/step.ts";
 import type { Tried } from "./core/tried.ts";
 import { Fleet, type HubLink } from "./fleet-client.ts";
 import type { Collector } from "./learn/collector.ts";
@@ -22,6 +23,7 @@ import { makeRecorder } from "./learn/recorder.ts";
 import { makeSnapshot, NOTHING_KNOWN, readSnapshot, type SnapshotWish } from "./learn/snapshot.ts";
 import { kindKey, type StatLevel } from "./learn/stat-key.ts";
 import { forgetRows, listRows, readRows, type StatRow } from "./learn/stats-table.ts";
+import { PlanRecall } from "./plan-recall.ts";
 import { getRun } from "./store/runs.ts";
 import { usageOfRun } from "./store/usage.ts";
 
@@ -70,6 +72,8 @@ export class Learning {
   readonly #driver: Driver;
   readonly #clock: Clock;
   readonly #recorder: Collector;
+  /** The plans that reached their goals. @internal */
+  readonly plans: PlanRecall;
   readonly #learns: boolean;
   readonly #logger: Logger;
   /** Runs that decisions were made for here. */
@@ -93,6 +97,7 @@ export class Learning {
     this.#logger = parts.logger;
     this.#learns = parts.learns;
     this.#recorder = makeRecorder(parts);
+    this.plans = new PlanRecall(parts);
   }
 
   /** What is known of each kind of work, the most samples first. @throws INVALID_INPUT */
@@ -111,7 +116,8 @@ export class Learning {
   }
 
   /**
-   * Forgets what was learned, of one step or of everything; what was decided by it stays.
+   * Forgets what was learned, of one step or of everything, plans for `llmDecomposer`'s recall included; what was decided
+   * by it stays.
    * @returns how many rows that were
    */
   async reset(options: { readonly step?: string | undefined } = {}): Promise<number> {
@@ -120,7 +126,8 @@ export class Learning {
     }
     await this.flush();
     this.#steps = undefined;
-    return forgetRows(this.#driver, options.step);
+    const plans = options.step === undefined ? await this.plans.forget() : 0;
+    return plans + (await forgetRows(this.#driver, options.step));
   }
 
   /** What was decided about a run, on what evidence, what it promised and what came of it. @throws RUN_NOT_FOUND */
@@ -148,6 +155,7 @@ export class Learning {
   async flush(): Promise<void> {
     await this.#recorder.flush();
     await this.#realising;
+    await this.plans.flush();
   }
 
   /** Samples that were not believed, by reason. */
@@ -214,8 +222,15 @@ export class Learning {
     }
   }
 
-  /** A run has ended: what came of the decisions is written down beside the work. @internal */
-  ended(runId: string): void {
+  /**
+   * A run has ended: what came of the decisions, and of its plan if it has one, is written down beside the work.
+   * @param steps of a planned run
+   * @internal
+   */
+  ended(runId: string, steps?: StepMap): void {
+    if (steps) {
+      this.plans.ended(runId, steps);
+    }
     if (this.#decided.delete(runId)) {
       this.#realising = this.#realising
         .then(() => this.#realise(runId))

@@ -8,9 +8,14 @@ import { createDatabase } from "./contract/backends.ts";
 import { seededRandom } from "./fire/seed.ts";
 
 const fixture = new URL("fixtures/agent-worker.ts", import.meta.url).pathname;
+const asker = new URL("fixtures/agent-asker.ts", import.meta.url).pathname;
 
-async function startWorker(url: string, env: Readonly<Record<string, string>> = {}): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ["--import", "jiti/register", fixture, url], {
+async function startWorker(
+  url: string,
+  env: Readonly<Record<string, string>> = {},
+  script = fixture,
+): Promise<ChildProcess> {
+  const child = spawn(process.execPath, ["--import", "jiti/register", script, url], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -157,6 +162,26 @@ describe("agents in several processes", () => {
     onTestFinished(() => second.close());
     expect(await second.agents.request(mail)).toBe(1);
     expect(await second.agents.request(mail)).toBe(1);
+    expect(handled).toBe(1);
+  });
+
+  test("a reply that came while its asker was dead is there when it asks again", {
+    timeout: 60_000,
+  }, async () => {
+    const { url, gp } = await openSite();
+    const first = await startWorker(url, {}, asker);
+    while ((await gp.agents.inbox("ledger")).length === 0) {
+      await sleep(10);
+    }
+    await kill(first);
+    let handled = 0;
+    await gp.agents.register("ledger", { description: "", onMessage: () => ({ times: ++handled }) });
+    while ((await gp.agents.inbox("ledger"))[0]?.status !== "handled") {
+      await sleep(10);
+    }
+    const second = await startWorker(url, {}, asker);
+    const [said] = (await once(second.stdout as NonNullable<typeof second.stdout>, "data")) as [Buffer];
+    expect(String(said)).toBe('reply {"times":1}\n');
     expect(handled).toBe(1);
   });
 

@@ -14,6 +14,7 @@ import { describeHandedOn, type PlanExample } from "./prompt-facts.ts";
 export interface ConversationOptions {
   readonly prompt: PlanPrompt | undefined;
   readonly examples: readonly PlanExample[];
+  readonly recalled: readonly PlanExample[];
   readonly stream: boolean;
 }
 
@@ -64,6 +65,7 @@ export class PlanConversation {
     const { messages, sha256 } = await renderPrompt(goal, ctx, {
       prompt: options.prompt,
       examples: options.examples,
+      recalled: options.recalled,
       typed: plan.typed,
       canDecompose,
     });
