@@ -9,6 +9,8 @@ import { connect, loose, prepareDatabase, TIMEOUT } from "./flow.ts";
 import { seededRandom } from "./seed.ts";
 
 const ACTORS = 6;
+/** Rounds of acting at most. */
+const ROUNDS = 6;
 const ACTING_MS = 4000;
 
 /** `width` steps that one join waits for. */
@@ -42,8 +44,13 @@ test(
       { length: ACTORS },
       () => new Actor({ driver: connect(url, 2), lane, random, ledger, workflows }),
     );
-    const until = performance.now() + ACTING_MS;
-    await Promise.all(actors.map((actor) => actor.act(until)));
+    const happened = ["started", "completed", "repeated", "cancelled", "paused", "resumed", "put back"];
+    const rare = (): string[] => happened.filter((what) => (ledger.counts[what] ?? 0) < 5);
+    // On a slow machine one round is too short for everything to happen.
+    for (let round = 0; round < ROUNDS && (round === 0 || rare().length > 0); round++) {
+      const until = performance.now() + ACTING_MS;
+      await Promise.all(actors.map((actor) => actor.act(until)));
+    }
     await assertInvariants(driver, { instances: false });
 
     for (const run of ledger.runs) {
@@ -57,7 +64,6 @@ test(
     const left = await driver.query("select id, status from goalpost.runs where finished_at is null");
     expect(left).toEqual([]);
     await assertInvariants(driver, { instances: false });
-    const happened = ["started", "completed", "repeated", "cancelled", "paused", "resumed", "put back"];
-    expect(happened.filter((what) => (ledger.counts[what] ?? 0) < 5)).toEqual([]);
+    expect(rare()).toEqual([]);
   },
 );
