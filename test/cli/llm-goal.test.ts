@@ -161,8 +161,10 @@ test("a plan that leaves the folder is stopped by its step, whatever the model w
       },
     ],
   };
-  const { code, err } = await goalpost("run", "Look around", "--model", "gpt-6-luna");
-  expect(err).toMatch(/"\.\.\/\.\.\/\.\.\/etc\/passwd" is refused/);
+  const { code, err, out } = await goalpost("run", "Look around", "--model", "gpt-6-luna");
+  expect(err, `exit code ${code}, standard output: ${out}`).toMatch(
+    /"\.\.\/\.\.\/\.\.\/etc\/passwd" is refused/,
+  );
   expect(code).toBe(1);
 });
 
