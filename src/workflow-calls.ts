@@ -1,21 +1,10 @@
 import { v7 as newId } from "uuid";
-import type { Driver } from "./core/driver.ts";
 import type { FlowFunctions, FlowRef } from "./core/flow.ts";
 import type { Workflow } from "./core/workflow.ts";
 import { FlowRuns } from "./flow-runs.ts";
 import type { StartOptions } from "./options.ts";
 import { type FlowResult, type RunHandle, type RunResult, toRunResult } from "./run-result.ts";
-import type { RunWatch } from "./run-watch.ts";
-import type { Runs } from "./runs.ts";
-import { startAndWait } from "./start-and-wait.ts";
-import type { WorkflowRuns } from "./workflow-runs.ts";
-
-export interface WorkflowCallsOptions {
-  readonly driver: Driver;
-  readonly watch: RunWatch;
-  readonly runs: Runs;
-  readonly workflows: WorkflowRuns;
-}
+import { type StartAndWaitParts, startAndWait } from "./start-and-wait.ts";
 
 /** A flow and what carries it out. */
 export interface FlowCall {
@@ -26,10 +15,10 @@ export interface FlowCall {
 
 /** Starts runs of workflows and flows, and waits for them. */
 export class WorkflowCalls {
-  readonly #o: WorkflowCallsOptions;
+  readonly #o: StartAndWaitParts;
   readonly #flows: FlowRuns;
 
-  constructor(options: WorkflowCallsOptions) {
+  constructor(options: StartAndWaitParts) {
     this.#o = options;
     this.#flows = new FlowRuns(options.driver);
   }

@@ -7,7 +7,7 @@ export function toRefusal(error: unknown): ErrorRecord {
   const message = error instanceof Error ? error.message : String(error);
   if (message.includes("steps_by_name")) {
     const detail = String((error as { cause?: { detail?: unknown } }).cause?.detail ?? "");
-    const taskId = /=\((?:\d+, )?(.+?)(?:, \d+)?\) /.exec(detail)?.[1] ?? "";
+    const taskId = /=\((.+), \d+\) /.exec(detail)?.[1] ?? "";
     const sentence = `task id "${taskId}" is taken by another task of this run; begin ids with the id of the task that is decomposed`;
     const issues: GraphIssue[] = [{ code: "DUPLICATE_ID", message: sentence, taskId }];
     return { code: "INVALID_GRAPH", message: sentence, details: { issues }, task: null };
