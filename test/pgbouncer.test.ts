@@ -177,7 +177,7 @@ describe.runIf(binary)("behind PgBouncer in transaction mode", () => {
     const locks = async (): Promise<unknown[]> =>
       (
         await direct.query(
-          "select 1 from pg_locks l join pg_database d on d.oid = l.database where locktype = 'advisory' and datname = current_database()",
+          "select l.mode, l.granted, a.pid, a.state, a.query, now() - a.state_change as since from pg_locks l join pg_database d on d.oid = l.database left join pg_stat_activity a on a.pid = l.pid where l.locktype = 'advisory' and d.datname = current_database()",
         )
       ).rows;
     await expect.poll(locks, { timeout: 10_000 }).toEqual([]);

@@ -263,6 +263,75 @@ describeOnEachBackend("a plan that is handed on while it is made", (backend) => 
     expect(await reason.promise).toMatchObject({ code: "CANCELLED" });
   });
 
+  test("fails with a task of it that fails for good in the moment in which the plan is whole", async () => {
+    const t = await backend.client();
+    const moment = defer();
+    let working = 0;
+    const handle = await t.gp.startGoal(
+      "a goal",
+      async (_, ctx) => {
+        await ctx.stream?.([task("a", { step: "hang" })]);
+        await moment.promise;
+        return [task("a", { step: "hang" })];
+      },
+      {
+        hang: async () => {
+          working += 1;
+          await moment.promise;
+          throw new NonRetryableError("a failed");
+        },
+      },
+    );
+    const first = t.tick();
+    await expect.poll(() => handle.progress()).toMatchObject({ totalTasks: 1 });
+    const second = t.tick();
+    await expect.poll(() => working).toBe(1);
+    moment.resolve();
+    await Promise.all([first, second]);
+    await t.settle();
+    expect(await rejection<RunFailedError>(handle.result())).toMatchObject({
+      failedTask: { id: "a" },
+      cause: { message: "a failed" },
+    });
+    await assertInvariants(backend.driver);
+  });
+
+  test("is made again if a task of it fails for good in the moment in which the plan is whole", async () => {
+    const t = await backend.client();
+    const moment = defer();
+    let working = 0;
+    const options: GoalOptions = { replan: { on: "failure", max: 1 } };
+    const handle = await t.gp.startGoal(
+      "a goal",
+      async (_, ctx) => {
+        if (ctx.replan) {
+          return [task(`not_${ctx.replan.failed.id}`)];
+        }
+        await ctx.stream?.([task("a", { step: "hang" })]);
+        await moment.promise;
+        return [task("a", { step: "hang" }), task("end", { dependsOn: ["a"] })];
+      },
+      {
+        ...steps,
+        hang: async () => {
+          working += 1;
+          await moment.promise;
+          throw new NonRetryableError("a failed");
+        },
+      },
+      options,
+    );
+    const first = t.tick();
+    await expect.poll(() => handle.progress()).toMatchObject({ totalTasks: 1 });
+    const second = t.tick();
+    await expect.poll(() => working).toBe(1);
+    moment.resolve();
+    await Promise.all([first, second]);
+    await t.settle();
+    expect((await handle.result()).output).toEqual({ not_a: ["run"] });
+    await assertInvariants(backend.driver);
+  });
+
   test("goes by what became of its tasks when others come to depend on them", async () => {
     const gp = await backend.liveClient();
     const handle = await gp.startGoal(
