@@ -148,11 +148,6 @@ export type {
   DocumentInput,
   PutOptions,
   SearchOptions,
-} from "./documents/check-documents.ts";
-export { type Chunk, type ChunkOptions, chunkText } from "./documents/chunk.ts";
-export type { CollectionSummary } from "./documents/collection-store.ts";
-export type { DeleteTarget, Documents, PutReport } from "./documents/documents.ts";
-export type { SearchHit } from "./documents/search.ts";
 export { Embedding, type EmbeddingInput, type EmbeddingOutput } from "./embedding-workflow.ts";
 export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
@@ -172,7 +167,6 @@ export type { Fleet, FleetStatus, HubLink } from "./fleet-client.ts";
 export type { Flows } from "./flows.ts";
 export { Goalpost } from "./goalpost.ts";
 export { Hub, type HubOptions, type HubStatus } from "./hub.ts";
-export { type IngestInput, type IngestOutput, ingest } from "./ingest.ts";
 export type { Instances } from "./instances.ts";
 export type { Explanation, LearnedEstimate, Learning } from "./learning.ts";
 export type { EnqueueOptions, Feedback, LlmAskOptions, LlmCalls } from "./llm-calls.ts";

@@ -4,7 +4,6 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import type { CostsOptions } from "./costs.ts";
 import type { ApproveCommandOptions, RejectCommandOptions } from "./decide.ts";
 import { DURATION_RULE, parseDuration } from "./duration.ts";
-import type { EmbedCommandOptions } from "./embed.ts";
 import type { ExplainOptions } from "./explain.ts";
 import type { HubCommandOptions } from "./hub.ts";
 import type { InstancesOptions } from "./instances.ts";
@@ -13,7 +12,6 @@ import type { PlanOptions } from "./plan.ts";
 import type { PruneCommandOptions } from "./prune.ts";
 import type { RunOptions } from "./run.ts";
 import type { ListOptions } from "./runs.ts";
-import type { SearchCommandOptions } from "./search.ts";
 import type { ShowOptions } from "./show.ts";
 import type { WorkerCommandOptions } from "./worker.ts";
 
@@ -182,41 +180,6 @@ function accountCommands(program: Command): void {
     .action((options: CostsOptions) => action(async () => (await import("./costs.ts")).showCosts(options)));
 }
 
-function documentCommands(program: Command): void {
-  const collection = new Option("--collection <name>", "where documents are kept").default("files");
-  program
-    .command("embed <dir>")
-    .description("embed the texts of a folder, for search; only what has changed")
-    .addOption(collection)
-    .option("--model <id>", "the embedding model (default: the collection's)")
-    .option("--database <url>", DATABASE_HELP)
-    .option("--json", "print one JSON document")
-    .action((dir: string, options: EmbedCommandOptions) =>
-      action(async () => (await import("./embed.ts")).embedFolder(dir, options)),
-    );
-  program
-    .command("search <text...>")
-    .description("find what was embedded by its meaning")
-    .addOption(collection)
-    .option("--limit <count>", "chunks at most (default: 10)", toCount)
-    .option("--hybrid", "by words as well")
-    .option("--database <url>", DATABASE_HELP)
-    .option("--json", "print one JSON document")
-    .action((words: string[], options: SearchCommandOptions) =>
-      action(async () => (await import("./search.ts")).searchCollection(words.join(" "), options)),
-    );
-}
-
-function migrateCommand(program: Command): void {
-  program
-    .command("migrate")
-    .description("bring a database's schema up to date")
-    .option("--database <url>", DATABASE_HELP)
-    .action((options: { database?: string }) =>
-      action(async () => (await import("./migrate.ts")).migrateNow(options)),
-    );
-}
-
 function makeProgram(): Command {
   const program = new Command("goalpost")
     .description("Turns a goal into a task graph and runs it durably on Postgres.")
@@ -258,9 +221,14 @@ function makeProgram(): Command {
     );
   approvalCommands(program);
   accountCommands(program);
-  documentCommands(program);
   fleetCommands(program);
-  migrateCommand(program);
+  program
+    .command("migrate")
+    .description("bring a database's schema up to date")
+    .option("--database <url>", DATABASE_HELP)
+    .action((options: { database?: string }) =>
+      action(async () => (await import("./migrate.ts")).migrateNow(options)),
+    );
   program
     .command("prune")
     .description("remove runs that ended long ago, with everything that is kept of them")

@@ -21,10 +21,8 @@ const DEFAULT_MAX_LENGTH = 1200;
 
 /** Where a text may be cut, the best places first; each matches what stays with the piece before the cut. */
 const BOUNDARIES: readonly RegExp[] = [
-  // Before a Markdown heading.
-  /\n(?=#{1,6} )/g,
-  // Before what begins at the left margin behind a blank line: a block of code.
-  /\n\s*\n(?=\S)/g,
+  // Before a Markdown heading, and before what begins at the left margin behind a blank line: a block of code.
+  /\n(?=#{1,6} )|\n\s*\n(?=\S)/g,
   /\n\s*\n/g,
   /\n/g,
   /[.!?…。！？]["')\]]*\s+/g,

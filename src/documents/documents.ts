@@ -166,19 +166,13 @@ export class Documents {
     return listCollections(this.#driver);
   }
 
-  /** The ids of a collection's documents, in their order. @throws INVALID_INPUT, VECTOR_UNAVAILABLE */
-  ids(collection: string): Promise<string[]> {
-    return this.idsWhere(collection, {});
-  }
-
-  /** Those whose metadata contain this JSON object. @throws INVALID_INPUT, VECTOR_UNAVAILABLE */
-  async idsWhere(collection: string, filter: Readonly<Record<string, unknown>>): Promise<string[]> {
+  /** The ids of a collection's documents, in their order. @throws VECTOR_UNAVAILABLE */
+  async ids(collection: string): Promise<string[]> {
     checkCollection(collection);
-    const wanted = readFilter(filter, "filter");
     await this.#prepare();
     const rows = await this.#driver.query<{ id: string }>(
-      "select id from goalpost.documents where collection = $1 and metadata @> $2::jsonb order by id",
-      [collection, wanted],
+      "select id from goalpost.documents where collection = $1 order by id",
+      [collection],
     );
     return rows.map(({ id }) => id);
   }
