@@ -16,7 +16,6 @@ import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./co
 import { instanceLane } from "./core/lanes.ts";
 import type { StepMap } from "./core/step.ts";
 import type { Workflow } from "./core/workflow.ts";
-import { Documents } from "./documents/documents.ts";
 import { clientEmbed, clientEmbedTexts } from "./embed-client.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { Worker as EngineWorker } from "./engine/worker.ts";
@@ -80,7 +79,6 @@ export class Goalpost implements AsyncDisposable {
   readonly llm: LlmCalls;
   readonly embed: EmbedFunction;
   /** Texts that are searched by meaning; they need pgvector. */
-  readonly documents: Documents;
   readonly #models: LlmClient;
   /** Named recipients with a durable inbox each. */
   readonly agents: Agents;
@@ -110,7 +108,6 @@ export class Goalpost implements AsyncDisposable {
     this.#models = new LlmClient({ ...parts, backends: llmBackends({ ...parts, worker: this.#workerId }) });
     this.embed = clientEmbed(this.#models);
     const embed = clientEmbedTexts(this.#models);
-    this.documents = new Documents(parts.driver, embed);
     this.learning.plans.embedWith(embed, parts.embed.model);
     this.#hub = new ChannelHub(opened);
     this.channels = new Channels(opened, this.#hub);

@@ -144,10 +144,6 @@ export {
 } from "./core/step.ts";
 export type { Usage } from "./core/usage.ts";
 export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
-export type {
-  DocumentInput,
-  PutOptions,
-  SearchOptions,
 export { Embedding, type EmbeddingInput, type EmbeddingOutput } from "./embedding-workflow.ts";
 export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
