@@ -16,6 +16,8 @@ import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./co
 import { instanceLane } from "./core/lanes.ts";
 import type { StepMap } from "./core/step.ts";
 import type { Workflow } from "./core/workflow.ts";
+import type { Documents } from "./documents/documents.ts";
+import { clientDocuments } from "./documents-client.ts";
 import { clientEmbed, clientEmbedTexts } from "./embed-client.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { Worker as EngineWorker } from "./engine/worker.ts";
@@ -79,6 +81,7 @@ export class Goalpost implements AsyncDisposable {
   readonly llm: LlmCalls;
   readonly embed: EmbedFunction;
   /** Texts that are searched by meaning; they need pgvector. */
+  readonly documents: Documents;
   readonly #models: LlmClient;
   /** Named recipients with a durable inbox each. */
   readonly agents: Agents;
@@ -107,8 +110,8 @@ export class Goalpost implements AsyncDisposable {
     this.budgets = new Budgets(parts.driver, () => this.#workers.wake());
     this.#models = new LlmClient({ ...parts, backends: llmBackends({ ...parts, worker: this.#workerId }) });
     this.embed = clientEmbed(this.#models);
-    const embed = clientEmbedTexts(this.#models);
-    this.learning.plans.embedWith(embed, parts.embed.model);
+    this.documents = clientDocuments(parts.driver, this.#models);
+    this.learning.plans.embedWith(clientEmbedTexts(this.#models), parts.embed.model);
     this.#hub = new ChannelHub(opened);
     this.channels = new Channels(opened, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);

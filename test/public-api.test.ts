@@ -10,6 +10,7 @@ test("goalpost exports these names", () => {
       "Goalpost",
       "GoalpostError",
       "Hub",
+      "Ingest",
       "InvalidGraphError",
       "LearningSync",
       "LlmRequest",

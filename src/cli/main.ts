@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { CostsOptions } from "./costs.ts";
 import type { ApproveCommandOptions, RejectCommandOptions } from "./decide.ts";
+import type { EmbedCommandOptions, SearchCommandOptions } from "./documents.ts";
 import { DURATION_RULE, parseDuration } from "./duration.ts";
 import type { ExplainOptions } from "./explain.ts";
 import type { HubCommandOptions } from "./hub.ts";
@@ -146,6 +147,34 @@ function fleetCommands(program: Command): void {
     );
 }
 
+function documentCommands(program: Command): void {
+  program
+    .command("embed")
+    .argument("<folder>", "whose text files are embedded; those that changed, if it was done before")
+    .description(
+      "make the text files of a folder searchable; needs pgvector, which the embedded database has",
+    )
+    .option("--collection <name>", "where they are put", "files")
+    .option("--model <name>", "the embedding model (default: the collection's, else by the keys there are)")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((folder: string, options: EmbedCommandOptions) =>
+      action(async () => (await import("./documents.ts")).embedFolder(folder, options)),
+    );
+  program
+    .command("search")
+    .argument("<text...>", "what is looked for")
+    .description("search what was embedded, by meaning and by words")
+    .option("--collection <name>", "where to look", "files")
+    .option("--limit <count>", "at most this many (default: 10)", toCount)
+    .addOption(new Option("--mode <mode>", "how").choices(["hybrid", "vector", "text"]).default("hybrid"))
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((words: string[], options: SearchCommandOptions) =>
+      action(async () => (await import("./documents.ts")).searchFiles(words.join(" "), options)),
+    );
+}
+
 function learningCommands(program: Command): void {
   program
     .command("explain <run>")
@@ -178,6 +207,27 @@ function accountCommands(program: Command): void {
     .option("--database <url>", DATABASE_HELP)
     .option("--json", "print one JSON document")
     .action((options: CostsOptions) => action(async () => (await import("./costs.ts")).showCosts(options)));
+}
+
+function upkeepCommands(program: Command): void {
+  program
+    .command("migrate")
+    .description("bring a database's schema up to date")
+    .option("--database <url>", DATABASE_HELP)
+    .action((options: { database?: string }) =>
+      action(async () => (await import("./migrate.ts")).migrateNow(options)),
+    );
+  program
+    .command("prune")
+    .description("remove runs that ended long ago, with everything that is kept of them")
+    .requiredOption("--older-than <duration>", `since they ended: ${DURATION_RULE}`, toMilliseconds)
+    .option("--batch <count>", "runs removed in one transaction, about (default: 500)", toCount)
+    .option("--dry-run", "count only, remove nothing")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((options: PruneCommandOptions) =>
+      action(async () => (await import("./prune.ts")).pruneNow(options)),
+    );
 }
 
 function makeProgram(): Command {
@@ -221,25 +271,9 @@ function makeProgram(): Command {
     );
   approvalCommands(program);
   accountCommands(program);
+  documentCommands(program);
   fleetCommands(program);
-  program
-    .command("migrate")
-    .description("bring a database's schema up to date")
-    .option("--database <url>", DATABASE_HELP)
-    .action((options: { database?: string }) =>
-      action(async () => (await import("./migrate.ts")).migrateNow(options)),
-    );
-  program
-    .command("prune")
-    .description("remove runs that ended long ago, with everything that is kept of them")
-    .requiredOption("--older-than <duration>", `since they ended: ${DURATION_RULE}`, toMilliseconds)
-    .option("--batch <count>", "runs removed in one transaction, about (default: 500)", toCount)
-    .option("--dry-run", "count only, remove nothing")
-    .option("--database <url>", DATABASE_HELP)
-    .option("--json", "print one JSON document")
-    .action((options: PruneCommandOptions) =>
-      action(async () => (await import("./prune.ts")).pruneNow(options)),
-    );
+  upkeepCommands(program);
   return program;
 }
 

@@ -128,9 +128,9 @@ async function createPglite(directory?: string): Promise<PGliteLike> {
     import("@electric-sql/pglite"),
     import("@electric-sql/pglite-pgvector"),
   ]);
-  const db = await PGlite.create({
-    extensions: { vector },
-    ...(directory !== undefined && { dataDir: directory }),
-  });
+  const extensions = { vector };
+  const db = await PGlite.create(
+    directory === undefined ? { extensions } : { extensions, dataDir: directory },
+  );
   return db as unknown as PGliteLike;
 }
