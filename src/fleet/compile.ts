@@ -17,7 +17,7 @@ const HALF_LIFE_MS = 30 * 86_400_000;
 const ENOUGH_SAMPLES = 1000;
 /** A source further than this factor from the middle of three or more does not take part. */
 const OUTLIER = 30;
-/** Less than that many samples, after all discounts, are no evidence. */
+/** Less than that many samples of a source, after all discounts, are no evidence. */
 const LEAST_SAMPLES = 1;
 
 /** A statement and what it weighs. */
@@ -64,14 +64,21 @@ function byKey(statements: readonly Statement[]): Statement[][] {
 }
 
 function weigh(said: readonly Statement[], nowMs: number): Voice[] {
-  const weights = said.map(({ evidence }) => {
+  const voices = said.map((statement) => {
+    const { samples, lastAt } = statement.evidence;
     // A clock that is ahead makes a sample no newer than one that is behind.
-    const ageMs = Math.abs(nowMs - evidence.lastAt);
-    return Math.min(evidence.samples, ENOUGH_SAMPLES) * 0.5 ** (ageMs / HALF_LIFE_MS);
+    const ageMs = Math.abs(nowMs - lastAt);
+    return { ...statement, weight: Math.min(samples, ENOUGH_SAMPLES) * 0.5 ** (ageMs / HALF_LIFE_MS) };
   });
-  const capped = capWeights(weights);
-  const voices = said.map((statement, index) => ({ ...statement, weight: capped[index] ?? 0 }));
-  return withoutOutliers(voices.filter(({ weight }) => weight > 0));
+  // Who has next to nothing to say would hold the others, who may weigh twice as much at most, down to next to nothing.
+  const heard = voices.filter(({ weight }) => weight >= LEAST_SAMPLES);
+  const trusted = new Set(withoutOutliers(capped(heard)).map(({ source }) => source));
+  return capped(heard.filter(({ source }) => trusted.has(source)));
+}
+
+function capped(voices: readonly Voice[]): Voice[] {
+  const weights = capWeights(voices.map(({ weight }) => weight));
+  return voices.map((voice, index) => ({ ...voice, weight: weights[index] ?? 0 }));
 }
 
 function withoutOutliers(voices: readonly Voice[]): Voice[] {
@@ -91,7 +98,7 @@ function over(voices: readonly Voice[], read: (evidence: Evidence) => number): W
 function toLesson(voices: readonly Voice[]): Lesson | undefined {
   const [first] = voices;
   const samples = voices.reduce((sum, { weight }) => sum + weight, 0);
-  if (!first || samples < LEAST_SAMPLES) {
+  if (!first) {
     return undefined;
   }
   // Quantile by quantile, and not of all sketches together: there half of one source's values could be made up.

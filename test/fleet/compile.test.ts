@@ -61,6 +61,17 @@ describe("what a hub makes of what it was told", () => {
     expect(lesson?.medianMs).toBeGreaterThan(190);
   });
 
+  test("what an outlier or hardly any samples say takes nothing away from what the others say", () => {
+    const right = [
+      say("a", evidenceOf("fetch", around(200, 40))),
+      say("b", evidenceOf("fetch", around(220, 40))),
+    ];
+    const aged = { lastAt: MEASURED_AT - 100 * 86_400_000 };
+    const alone = fetchOf(right);
+    expect(fetchOf([...right, say("c", evidenceOf("fetch", around(0.01, 2)))])).toEqual(alone);
+    expect(fetchOf([...right, say("c", evidenceOf("fetch", around(210, 2), aged))])).toEqual(alone);
+  });
+
   test("errors are patterns with the tries that were made after them", () => {
     const retries = [{ code: "STEP_TIMEOUT", tries: 20, completed: 15 }];
     const { patterns } = compileLessons(

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, inject, onTestFinished, test } from "vitest";
-import type { Driver } from "../src/core/driver.ts";
-import { Goalpost, Hub, silentLogger } from "../src/index.ts";
-import { openDriver } from "../src/store/open-driver.ts";
-import { createDatabase } from "./contract/backends.ts";
+import type { Driver } from "../../src/core/driver.ts";
+import { Goalpost, Hub, silentLogger } from "../../src/index.ts";
+import { openDriver } from "../../src/store/open-driver.ts";
+import { createDatabase } from "../contract/backends.ts";
 
-const fixture = new URL("fixtures/learner.ts", import.meta.url).pathname;
+const fixture = new URL("../fixtures/learner.ts", import.meta.url).pathname;
 
 /** Starts a process, and resolves once it has said that many lines. */
 async function start(args: readonly string[], lines: number): Promise<ChildProcess> {

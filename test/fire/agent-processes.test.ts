@@ -3,12 +3,12 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Goalpost, silentLogger } from "../src/index.ts";
-import { createDatabase } from "./contract/backends.ts";
-import { seededRandom } from "./fire/seed.ts";
+import { Goalpost, silentLogger } from "../../src/index.ts";
+import { createDatabase } from "../contract/backends.ts";
+import { seededRandom } from "./seed.ts";
 
-const fixture = new URL("fixtures/agent-worker.ts", import.meta.url).pathname;
-const asker = new URL("fixtures/agent-asker.ts", import.meta.url).pathname;
+const fixture = new URL("../fixtures/agent-worker.ts", import.meta.url).pathname;
+const asker = new URL("../fixtures/agent-asker.ts", import.meta.url).pathname;
 
 async function startWorker(
   url: string,

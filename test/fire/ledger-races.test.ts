@@ -5,15 +5,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import pg from "pg";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import type { Driver } from "../src/core/driver.ts";
-import { Goalpost, silentLogger, workflow } from "../src/index.ts";
-import { createLedger } from "../src/store/ledger.ts";
-import { migrate } from "../src/store/migrate.ts";
-import { createPgDriver } from "../src/store/pg-driver.ts";
-import { createDatabase } from "./contract/backends.ts";
-import { CENT, call, FREE, outcome, scopeOf } from "./ledger-calls.ts";
+import type { Driver } from "../../src/core/driver.ts";
+import { Goalpost, silentLogger, workflow } from "../../src/index.ts";
+import { createLedger } from "../../src/store/ledger.ts";
+import { migrate } from "../../src/store/migrate.ts";
+import { createPgDriver } from "../../src/store/pg-driver.ts";
+import { createDatabase } from "../contract/backends.ts";
+import { CENT, call, FREE, outcome, scopeOf } from "../ledger-calls.ts";
 
-const spender = new URL("fixtures/spender.ts", import.meta.url).pathname;
+const spender = new URL("../fixtures/spender.ts", import.meta.url).pathname;
 
 async function openPool(url: string, max = 10): Promise<Driver> {
   const pool = new pg.Pool({ connectionString: url, max });

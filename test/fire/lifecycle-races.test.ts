@@ -1,8 +1,8 @@
 import pg from "pg";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Goalpost, type RunStatus, type StepMap, silentLogger, workflow } from "../src/index.ts";
-import { createDatabase } from "./contract/backends.ts";
-import { rejection } from "./promises.ts";
+import { Goalpost, type RunStatus, type StepMap, silentLogger, workflow } from "../../src/index.ts";
+import { createDatabase } from "../contract/backends.ts";
+import { rejection } from "../promises.ts";
 
 /** Clients as separate processes are: each with its own pool. */
 async function openClients(count: number): Promise<{ clients: Goalpost[]; pool: pg.Pool }> {

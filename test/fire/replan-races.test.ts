@@ -6,11 +6,11 @@ import {
   NonRetryableError,
   silentLogger,
   type TaskSpec,
-} from "../src/index.ts";
-import { migrate } from "../src/store/migrate.ts";
-import { openDriver } from "../src/store/open-driver.ts";
-import { createDatabase } from "./contract/backends.ts";
-import { assertInvariants } from "./invariants.ts";
+} from "../../src/index.ts";
+import { migrate } from "../../src/store/migrate.ts";
+import { openDriver } from "../../src/store/open-driver.ts";
+import { createDatabase } from "../contract/backends.ts";
+import { assertInvariants } from "../invariants.ts";
 
 const task = (id: string, more: Partial<TaskSpec> = {}): TaskSpec => ({
   id,

@@ -4,9 +4,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { makeDirectory } from "./contract/backends.ts";
+import { makeDirectory } from "../contract/backends.ts";
 
-const fixture = new URL("fixtures/chain-goal.ts", import.meta.url).pathname;
+const fixture = new URL("../fixtures/chain-goal.ts", import.meta.url).pathname;
 
 test("a goal whose process is killed goes on where it was, and repeats nothing that was finished", {
   timeout: 60_000,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import pg from "pg";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import type { ClaimedTask } from "../src/engine/protocol.ts";
+import type { ClaimedTask } from "../../src/engine/protocol.ts";
 import {
   type AnyWorkflow,
   Goalpost,
@@ -9,14 +9,14 @@ import {
   silentLogger,
   type TaskSpec,
   workflow,
-} from "../src/index.ts";
-import { migrate } from "../src/store/migrate.ts";
-import { createPgDriver } from "../src/store/pg-driver.ts";
-import { createDatabase } from "./contract/backends.ts";
-import { SqlWorker } from "./contract/sql-worker.ts";
-import { Fleet, type FleetOptions } from "./fleet.ts";
-import { assertInvariants } from "./invariants.ts";
-import { buildGraph, foresee, GraphWatch, randomGraph } from "./random-graph.ts";
+} from "../../src/index.ts";
+import { migrate } from "../../src/store/migrate.ts";
+import { createPgDriver } from "../../src/store/pg-driver.ts";
+import { createDatabase } from "../contract/backends.ts";
+import { SqlWorker } from "../contract/sql-worker.ts";
+import { Fleet, type FleetOptions } from "../fleet.ts";
+import { assertInvariants } from "../invariants.ts";
+import { buildGraph, foresee, GraphWatch, randomGraph } from "../random-graph.ts";
 
 async function startFleet(options: FleetOptions): Promise<Fleet> {
   const fleet = await Fleet.start(options);

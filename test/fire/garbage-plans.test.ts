@@ -9,8 +9,8 @@ import {
 } from "../../src/index.ts";
 import { callDecomposer, describeSteps } from "../../src/plan/decompose.ts";
 import { validate } from "../../src/plan/validate.ts";
-import { garbagePlan } from "./garbage.ts";
-import { STEPS, scriptedContext } from "./scripted-llm.ts";
+import { garbagePlan } from "../plan/garbage.ts";
+import { STEPS, scriptedContext } from "../plan/scripted-llm.ts";
 
 const PLANS = 1000;
 /** Of 100 tasks each. */

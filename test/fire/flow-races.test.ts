@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
-import { type FlowFunctions, Goalpost, isGoalpostError, silentLogger } from "../src/index.ts";
-import { createDatabase } from "./contract/backends.ts";
-import { rejection } from "./promises.ts";
+import { type FlowFunctions, Goalpost, isGoalpostError, silentLogger } from "../../src/index.ts";
+import { createDatabase } from "../contract/backends.ts";
+import { rejection } from "../promises.ts";
 
 /** Clients with connections of their own to one new database. */
 async function openClients(count: number): Promise<readonly Goalpost[]> {

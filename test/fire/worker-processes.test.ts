@@ -4,12 +4,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { type Clock, Goalpost, silentLogger, workflow } from "../src/index.ts";
-import { FakeClock } from "../src/testing/index.ts";
-import { createDatabase } from "./contract/backends.ts";
+import { type Clock, Goalpost, silentLogger, workflow } from "../../src/index.ts";
+import { FakeClock } from "../../src/testing/index.ts";
+import { createDatabase } from "../contract/backends.ts";
 
-const main = new URL("../dist/cli/main.js", import.meta.url).pathname;
-const app = new URL("fixtures/queue-app.ts", import.meta.url).pathname;
+const main = new URL("../../dist/cli/main.js", import.meta.url).pathname;
+const app = new URL("../fixtures/queue-app.ts", import.meta.url).pathname;
 
 /** As the processes have it (test/fixtures/queue-app.ts), but nothing is held. */
 const held = workflow<string>("held")

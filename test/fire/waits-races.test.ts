@@ -1,7 +1,7 @@
 import pg from "pg";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import type { Queryable } from "../src/core/driver.ts";
-import type { ClaimedTask } from "../src/engine/protocol.ts";
+import type { Queryable } from "../../src/core/driver.ts";
+import type { ClaimedTask } from "../../src/engine/protocol.ts";
 import {
   type AnyWorkflow,
   Goalpost,
@@ -9,11 +9,11 @@ import {
   type StepContext,
   silentLogger,
   workflow,
-} from "../src/index.ts";
-import { migrate } from "../src/store/migrate.ts";
-import { createPgDriver } from "../src/store/pg-driver.ts";
-import { createDatabase } from "./contract/backends.ts";
-import { SqlWorker } from "./contract/sql-worker.ts";
+} from "../../src/index.ts";
+import { migrate } from "../../src/store/migrate.ts";
+import { createPgDriver } from "../../src/store/pg-driver.ts";
+import { createDatabase } from "../contract/backends.ts";
+import { SqlWorker } from "../contract/sql-worker.ts";
 
 /** The builder without its types, for workflows made in a loop. */
 interface LooseBuilder extends AnyWorkflow {
