@@ -9,6 +9,7 @@ import type { AnyWorkflow } from "./core/workflow.ts";
 import type { TaskCode } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import type { RunInfo } from "./engine/protocol.ts";
+import type { Learning } from "./learning.ts";
 import { plannedCode } from "./planned-code.ts";
 import type { RunPlace } from "./run-place.ts";
 import { registeredCode, staticCode } from "./static-code.ts";
@@ -29,6 +30,8 @@ export class CodeRegistry {
   readonly #shared = new Map<string, RunCode>();
   readonly #finished = new Map<string, RunCode>();
   readonly #workflows = new Map<string, AnyWorkflow>();
+  /** What past runs taught, for planning. */
+  learning: Learning | undefined;
   #steps: StepMap = {};
   #decomposer: Decomposer | undefined;
 
@@ -53,7 +56,11 @@ export class CodeRegistry {
 
   /** What a goal started without code of its own is carried out with. */
   goalCode(decomposer: Decomposer | undefined, steps: StepMap | undefined): GoalCode {
-    return { decomposer: decomposer ?? this.#decomposer, steps: steps ?? this.#steps };
+    return {
+      decomposer: decomposer ?? this.#decomposer,
+      steps: steps ?? this.#steps,
+      learning: this.learning,
+    };
   }
 
   /** Whether code is bound to a run that goes on. */
@@ -98,6 +105,15 @@ export class CodeRegistry {
     if (code) {
       this.#byRun.set(retryId, code);
     }
+  }
+
+  /** What the tasks of a run are carried out with, if it is the run of a goal, or may be. */
+  stepsOf(runId: string): StepMap | undefined {
+    const bound = this.#byRun.get(runId) ?? this.#shared.get(runId);
+    if (bound) {
+      return "goal" in bound ? bound.goal.steps : undefined;
+    }
+    return this.#decomposer && this.#steps;
   }
 
   #workflowOf(name: string): AnyWorkflow | undefined {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { hostname } from "node:os";
+import { homedir, hostname } from "node:os";
+import { join } from "node:path";
 
 /** The version in package.json. */
 export const VERSION: string = (
@@ -17,6 +18,12 @@ export function databaseFromEnvironment(): string {
 export function defaultInstanceId(): string {
   // biome-ignore lint/style/noProcessEnv: the documented default of Goalpost.open.
   return process.env.INSTANCE_ID || `${hostname()}:${process.pid}`;
+}
+
+/** Where downloaded embedding models are kept. */
+export function modelCacheDir(): string {
+  // biome-ignore lint/style/noProcessEnv: the documented default of Goalpost.open's option embed.
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "goalpost", "models");
 }
 
 const LLM_VARIABLES = [

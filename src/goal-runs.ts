@@ -13,13 +13,25 @@ import type { AgentPort } from "./core/agent.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import { GoalpostError } from "./core/errors.ts";
-import type { DecomposeContext, Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
+import type {
+  DecomposeContext,
+  Decomposer,
+  Goal,
+  PlanMemory,
+  StepInfo,
+  TaskGraph,
+  TaskSpec,
+  ValidTaskGraph,
+} from "./core/goal.ts";
 import type { Json } from "./core/json.ts";
 import type { Logger } from "./core/logger.ts";
+import type { OptimizeLevel } from "./core/optimizer.ts";
 import { shapeToRows } from "./core/shape.ts";
 import type { StepMap } from "./core/step.ts";
+import { toTree } from "./core/task-tree.ts";
 import type { FinishedRun, StartRow } from "./engine/protocol.ts";
 import type { Worker } from "./engine/worker.ts";
+import type { Learning } from "./learning.ts";
 import type { LlmClient } from "./llm-client.ts";
 import {
   checkGoalOptions,
@@ -44,6 +56,7 @@ import { retryRun } from "./store/run-actions.ts";
 import { getRun, lastRunOfGoal } from "./store/runs.ts";
 import { getOutputs } from "./store/task-rows.ts";
 import type { TakeOver } from "./take-over.ts";
+import { plainMemory } from "./task-memory.ts";
 import { usageOf } from "./usage.ts";
 
 /** The reason that marks a run as one to go on with. */
@@ -64,6 +77,7 @@ export interface GoalRunsOptions {
   readonly lane: string;
   readonly places: RunPlaces;
   readonly models: LlmClient;
+  readonly learning: Learning;
   /** Tasks carried out at once; 0 if this client carries nothing out. */
   readonly concurrency: number;
 }
@@ -116,12 +130,19 @@ export class GoalRuns {
       goal: goal.text,
       ...(goal.context !== undefined && { context: goal.context }),
     };
-    const settings: GoalSettings = { limits, graph, ...(options.approvePlan && { approvePlan: true }) };
+    const settings: GoalSettings = {
+      limits,
+      graph,
+      ...(options.approvePlan && { approvePlan: true }),
+      ...(options.optimize && { optimize: options.optimize, slots: this.#slots(options.maxParallel) }),
+    };
     const timeoutMs = options.planTimeoutMs ?? DEFAULT_PLAN_TIMEOUT_MS;
+    const keyDelayMs = graph ? await this.#keyDelayMs(graph, options.optimize) : 0;
     const shape = planShape({ timeoutMs }, options.replan?.max);
     return {
       ...toStartFields(options),
       ...(await this.#o.places.of(options, shape)),
+      keyDelayMs,
       id: runId,
       definitionId: null,
       workflow: GOAL_WORKFLOW,
@@ -133,6 +154,20 @@ export class GoalRuns {
       shape: JSON.stringify(shapeToRows(shape)),
       traced: options.events ?? true,
     };
+  }
+
+  /** Others may carry out a part of a distributed run: how many there are is not known when it starts. */
+  #slots(maxParallel: number = this.#o.concurrency): number {
+    return Math.max(1, Math.min(maxParallel, this.#o.concurrency || maxParallel));
+  }
+
+  /** Half of the work that a graph is expected to be: by that, short runs pass long ones. Fixed when it starts. */
+  async #keyDelayMs(tasks: readonly TaskSpec[], optimize: OptimizeLevel = "basic"): Promise<number> {
+    if (optimize === "basic") {
+      return 0;
+    }
+    const work = this.#o.learning.workOf(toTree(tasks).tasks.map(({ spec }) => spec.step ?? spec.id));
+    return (await work) / 2;
   }
 
   async startGraph(
@@ -171,7 +206,9 @@ export class GoalRuns {
         this.#o.models.ask(request, { signal, workflow: GOAL_WORKFLOW, labels: options.labels });
       const agents = await agentSteps(this.#o.agents);
       const log = this.#o.logger;
-      const asked = askDecomposer(code, { goal, limits, signal, log, llm, agents: agents.infos });
+      const memory = (known: readonly StepInfo[]): PlanMemory =>
+        plainMemory(this.#o.learning.plans, { goal, steps: known });
+      const asked = askDecomposer(code, { goal, limits, signal, log, llm, memory, agents: agents.infos });
       const { tasks, origin } = await rejectOnAbort(asked, signal);
       // Without any steps registered or given, a plan is checked as a plan only.
       const known =

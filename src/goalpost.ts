@@ -8,18 +8,24 @@ import { clientAgents, type Mailroom, registerAgents } from "./client-agents.ts"
 import { CodeRegistry } from "./code-registry.ts";
 import { composeGoals } from "./compose-goals.ts";
 import type { App } from "./core/app.ts";
+import type { Driver } from "./core/driver.ts";
+import type { EmbedFunction } from "./core/embedding.ts";
 import { GoalpostError } from "./core/errors.ts";
 import type { FlowFunctions, FlowRef } from "./core/flow.ts";
 import type { Decomposer, Goal, TaskGraph, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import { instanceLane } from "./core/lanes.ts";
 import type { StepMap } from "./core/step.ts";
 import type { Workflow } from "./core/workflow.ts";
+import type { Documents } from "./documents/documents.ts";
+import { clientDocuments } from "./documents-client.ts";
+import { clientEmbed, clientEmbedTexts } from "./embed-client.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import type { Worker as EngineWorker } from "./engine/worker.ts";
 import { databaseFromEnvironment } from "./environment.ts";
 import { Flows } from "./flows.ts";
 import { GoalRuns } from "./goal-runs.ts";
 import { Instances } from "./instances.ts";
+import { Learning } from "./learning.ts";
 import { llmBackends } from "./llm-backends.ts";
 import { LlmCalls } from "./llm-calls.ts";
 import { LlmClient } from "./llm-client.ts";
@@ -35,6 +41,7 @@ import {
   type StartOptions,
 } from "./options.ts";
 import { Queues } from "./queues.ts";
+import { retryHere } from "./retry-here.ts";
 import { RunPlaces } from "./run-place.ts";
 import type {
   ComposedResult,
@@ -50,7 +57,6 @@ import { RunWatch } from "./run-watch.ts";
 import { Runs } from "./runs.ts";
 import { migrate } from "./store/migrate.ts";
 import { openDriver } from "./store/open-driver.ts";
-import { retryRun } from "./store/run-actions.ts";
 import { timedDriver } from "./store/timed-driver.ts";
 import { TakeOver } from "./take-over.ts";
 import { UsageBook } from "./usage.ts";
@@ -73,6 +79,9 @@ export class Goalpost implements AsyncDisposable {
   /** Messages between processes. */
   readonly channels: Channels;
   readonly llm: LlmCalls;
+  readonly embed: EmbedFunction;
+  /** Texts that are searched by meaning; they need pgvector. */
+  readonly documents: Documents;
   readonly #models: LlmClient;
   /** Named recipients with a durable inbox each. */
   readonly agents: Agents;
@@ -100,6 +109,9 @@ export class Goalpost implements AsyncDisposable {
     this.usage = new UsageBook(parts.driver);
     this.budgets = new Budgets(parts.driver, () => this.#workers.wake());
     this.#models = new LlmClient({ ...parts, backends: llmBackends({ ...parts, worker: this.#workerId }) });
+    this.embed = clientEmbed(this.#models);
+    this.documents = clientDocuments(parts.driver, this.#models);
+    this.learning.plans.embedWith(clientEmbedTexts(this.#models), parts.embed.model);
     this.#hub = new ChannelHub(opened);
     this.channels = new Channels(opened, this.#hub);
     this.#watch = new RunWatch(parts.driver, parts.clock, parts.logger);
@@ -114,49 +126,34 @@ export class Goalpost implements AsyncDisposable {
     const mail = clientAgents(opened, { workerId: this.#workerId, models: this.#models }, () => this.#goals);
     this.agents = mail.agents;
     this.#mailroom = mail.mailroom;
-    this.#workers = new Workers({
-      ...opened,
-      registry: this.#registry,
-      attendance: this.#attendance,
-      onFinished: (run) => this.#finished(run),
-      send: (channel, message) => this.channels.send(channel, message),
-      models: this.#models,
-      agents: this.agents.port,
-      children: childRuns(parts.driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
-    });
+    this.#workers = this.#makeWorkers(opened, parts.driver);
     const wake = (): void => this.#workers.wake();
-    this.#worker = this.#workers.make({
-      ...opened,
-      id: this.#workerId,
-      lanes: [this.#lane],
-      servesQueues: () => this.#registry.servesOthers,
-      onLapsed: () => this.#mailroom.lapsed(),
-    });
-    this.runs = new Runs(parts, this.#watch, {
-      cancelled: (runId) => this.#abort(runId),
-      wake,
-      waits: new RunWaits({ ...parts, wake }),
-      retry: (runId, resetAll) => this.#retry(runId, resetAll),
-    });
-    this.flows = new Flows(parts.driver, this.runs);
-    const starting = {
+    this.#worker = this.#makeOwnWorker(opened);
+    const owned = {
       ...parts,
       registry: this.#registry,
       agents: this.agents.port,
       watch: this.#watch,
       models: this.#models,
-      runs: this.runs,
       worker: this.#worker,
       workerId: this.#workerId,
       lane: this.#lane,
       places: new RunPlaces(parts.driver, this.#lane),
     };
+    this.runs = new Runs(parts, this.#watch, {
+      cancelled: (runId) => this.#abort(runId),
+      wake,
+      waits: new RunWaits({ ...parts, wake }),
+      retry: (runId, resetAll) => retryHere({ ...owned, wake }, { runId, resetAll }),
+    });
+    this.flows = new Flows(parts.driver, this.runs);
+    const starting = { ...owned, runs: this.runs };
     this.#takeOver = new TakeOver(starting);
     const starter = new RunStarter({ ...starting, takeOver: this.#takeOver });
     this.#goals = new GoalRuns({ ...starting, takeOver: this.#takeOver, starter });
     this.#workflows = new WorkflowRuns({ ...starting, starter });
-    this.#calls = new WorkflowCalls({ ...starting, workflows: this.#workflows });
-    const calls = { takeOver: this.#takeOver, workflows: this.#workflows, client: this.#models };
+    const calls = { takeOver: this.#takeOver, workflows: this.#workflows };
+    this.#calls = new WorkflowCalls({ ...starting, ...calls });
     this.llm = new LlmCalls({ ...starting, ...calls });
   }
 
@@ -174,7 +171,7 @@ export class Goalpost implements AsyncDisposable {
       if (exclusive) {
         await takeAllForLost(timedDriver(driver, parts.clock));
       }
-      gp = new Goalpost({ ...parts, driver });
+      gp = new Goalpost({ ...parts, driver, learning: new Learning({ ...parts, driver }) });
       if (parts.starts) {
         await gp.#workers.start(gp.#worker);
       }
@@ -183,6 +180,11 @@ export class Goalpost implements AsyncDisposable {
       await (gp ? gp.close({ graceMs: 0 }) : driver.close());
       throw error;
     }
+  }
+
+  /** What past runs taught. */
+  get learning(): Learning {
+    return this.#parts.learning;
   }
 
   /** Adds an app's steps, decomposer and workflows. @throws INVALID_INPUT if another function has a name already */
@@ -330,11 +332,36 @@ export class Goalpost implements AsyncDisposable {
     this.#takeOver.close();
     this.#hub.refuseListeners();
     await this.#mailroom.stop(graceMs, () => this.#workers.stopAll(graceMs));
+    await this.learning.plans.close(graceMs);
     await this.#models.close();
+    await this.learning.close();
     await this.#hub.close(graceMs);
     this.#watch.close();
     await this.#attendance.close();
     await this.#parts.driver.close();
+  }
+
+  #makeWorkers(opened: ClientParts, driver: Driver): Workers {
+    return new Workers({
+      ...opened,
+      registry: this.#registry,
+      attendance: this.#attendance,
+      onFinished: (run) => this.#finished(run),
+      send: (channel, message) => this.channels.send(channel, message),
+      models: this.#models,
+      agents: this.agents.port,
+      children: childRuns(driver, () => ({ goals: this.#goals, workflows: this.#workflows })),
+    });
+  }
+
+  #makeOwnWorker(opened: ClientParts): EngineWorker {
+    return this.#workers.make({
+      ...opened,
+      id: this.#workerId,
+      lanes: [this.#lane],
+      servesQueues: () => this.#registry.servesOthers,
+      onLapsed: () => this.#mailroom.lapsed(),
+    });
   }
 
   get #lane(): string {
@@ -351,25 +378,13 @@ export class Goalpost implements AsyncDisposable {
   }
 
   #finished(run: FinishedRun & { readonly owned: boolean }): void {
+    this.learning.ended(run.id, this.#registry.stepsOf(run.id));
     this.#registry.release(run.id);
     if (run.owned) {
       this.#watch.finished(run);
     } else {
       this.#watch.look();
     }
-  }
-
-  async #retry(runId: string, resetAll: boolean): Promise<string | undefined> {
-    const wanted = newId();
-    this.#registry.rebind(runId, wanted);
-    const by = { newId: wanted, worker: this.#workerId, lane: this.#lane, resetAll };
-    const retryId = await retryRun(this.#parts.driver, runId, by);
-    if (retryId === wanted) {
-      this.#worker.wake();
-    } else {
-      this.#registry.release(wanted);
-    }
-    return retryId;
   }
 
   #abort(runId: string): void {

@@ -18,6 +18,29 @@ export type {
 export type { AgentContext, AgentDefinition } from "./core/agent-definition.ts";
 export { type App, defineApp, isApp } from "./core/app.ts";
 export type { Clock } from "./core/clock.ts";
+export type {
+  CombinedEmbedModel,
+  EmbedModelOptions,
+  EmbedOptions,
+  LocalEmbedModel,
+  ProviderEmbedModel,
+  ServedEmbedModel,
+} from "./core/embed-options.ts";
+export type {
+  EmbedAnswer,
+  EmbedBatch,
+  EmbedCallOptions,
+  Embedder,
+  EmbedFunction,
+  EmbedPurpose,
+  EmbedQueries,
+  EmbedQuery,
+  EmbedResult,
+  EmbedResults,
+  EmbedSettings,
+  StepEmbed,
+  StepEmbedSettings,
+} from "./core/embedding.ts";
 export {
   type ErrorCode,
   type FailedTask,
@@ -30,6 +53,7 @@ export {
   RetryAfterError,
   RunFailedError,
 } from "./core/errors.ts";
+export { type Estimate, type EstimateKey, type Estimates, NO_ESTIMATES } from "./core/estimates.ts";
 export type {
   Flow,
   FlowFunction,
@@ -50,8 +74,11 @@ export type {
   Goal,
   GraphLimits,
   JsonSchema,
+  PlanMemory,
   PlanOrigin,
+  RecalledPlan,
   Replan,
+  ReuseRule,
   StepInfo,
   TaskGraph,
   TaskSpec,
@@ -61,6 +88,7 @@ export type { Json, Stored } from "./core/json.ts";
 export type { BudgetWarning } from "./core/ledger.ts";
 export type {
   Budget,
+  Cascade,
   Complexity,
   FinishReason,
   LlmMessage,
@@ -83,9 +111,21 @@ export {
   type TokenUsage,
   type ToolSpec,
 } from "./core/model.ts";
+export type {
+  Decision,
+  DispatchHint,
+  ModelCandidate,
+  Optimized,
+  OptimizedGraph,
+  OptimizedOutcome,
+  OptimizeLevel,
+  OptimizeOptions,
+  StepFacts,
+} from "./core/optimizer.ts";
 export type { PlanDiff } from "./core/plan-history.ts";
 export type { TaskProgress } from "./core/progress.ts";
 export type { OnExhausted, OnSkip, RetryPolicy, StepPolicy } from "./core/retry.ts";
+export type { RoutingMode, RoutingOptions } from "./core/routing-options.ts";
 export {
   type ChildGoalOptions,
   type ChildOptions,
@@ -104,18 +144,47 @@ export {
 } from "./core/step.ts";
 export type { Usage } from "./core/usage.ts";
 export type { AnyWorkflow, Workflow, WorkflowStep } from "./core/workflow.ts";
+export type { ChunkOptions } from "./documents/chunk-options.ts";
+export type { CollectionSummary } from "./documents/collections.ts";
+export type { DeleteWhat } from "./documents/delete-documents.ts";
+export type { DocumentInput, Metadata } from "./documents/document.ts";
+export type { Documents } from "./documents/documents.ts";
+export type { TextFormat } from "./documents/find-blocks.ts";
+export type { PutOptions, PutReport } from "./documents/put-documents.ts";
+export type { ReembedOptions, ReembedReport } from "./documents/reembed.ts";
+export type { SearchHit, SearchOptions } from "./documents/search-documents.ts";
+export { Embedding, type EmbeddingInput, type EmbeddingOutput } from "./embedding-workflow.ts";
 export { databaseFromEnvironment, VERSION } from "./environment.ts";
 export { type ExecuteGoalOptions, executeGoal } from "./execute-goal.ts";
+export type { HubTurn } from "./fleet/fleet-hub.ts";
+export type { Lesson } from "./fleet/guidance.ts";
+export type { UseHub } from "./fleet/hub-link.ts";
+export type { SourceSummary } from "./fleet/hub-store.ts";
+export type { IgnoredCount } from "./fleet/ignored.ts";
+export { LearningSync, type Synced, type SyncOptions } from "./fleet/learning-sync.ts";
+export {
+  type AggregatorOptions,
+  type Published,
+  ResultAggregator,
+  type Statistics,
+} from "./fleet/result-aggregator.ts";
+export type { Fleet, FleetStatus, HubLink } from "./fleet-client.ts";
 export type { Flows } from "./flows.ts";
 export { Goalpost } from "./goalpost.ts";
+export { Hub, type HubOptions, type HubStatus } from "./hub.ts";
+export { Ingest, type IngestInput, type IngestReport } from "./ingest.ts";
 export type { Instances } from "./instances.ts";
-export type { EnqueueOptions, LlmAskOptions, LlmCalls } from "./llm-calls.ts";
+export type { Explanation, LearnedEstimate, Learning } from "./learning.ts";
+export type { EnqueueOptions, Feedback, LlmAskOptions, LlmCalls } from "./llm-calls.ts";
 export { LlmRequest, type LlmRequestInput, type LlmRequestOutput } from "./llm-request.ts";
 export type { Channels, HistoryOptions, ListenOptions } from "./messaging/channels.ts";
 export type { Message, MessageHandler } from "./messaging/message.ts";
 export type { Subscription } from "./messaging/subscription.ts";
 export { migrateDatabase } from "./migrate-database.ts";
 export type { OpenOptions, WorkersOptions } from "./open-options.ts";
+export { optimize } from "./optimize/optimize.ts";
+export { type Prediction, predict } from "./optimize/predict.ts";
+export { type SimulatedRun, type SimulateOptions, simulateGraph } from "./optimize/simulate-graph.ts";
 export type { ComposeOptions, GoalOptions, GraphOptions, StartOptions } from "./options.ts";
 export {
   type DebateOptions,
@@ -141,6 +210,7 @@ export type { PlanExample, PromptFacts } from "./plan/prompt-facts.ts";
 export { type RenderOptions, renderMermaid, renderTree } from "./plan/render.ts";
 export { type Rule, type RulesOptions, rule, rules } from "./plan/rules.ts";
 export type { Queues } from "./queues.ts";
+export type { RouteModel, RouteReport } from "./route-report.ts";
 export type { EventsOptions } from "./run-events.ts";
 export type {
   ComposedResult,

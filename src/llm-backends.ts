@@ -4,7 +4,10 @@ import type { Ledger, PriceBook } from "./core/ledger.ts";
 import type { LlmOptions } from "./core/llm-options.ts";
 import type { Logger } from "./core/logger.ts";
 import { llmEnvironment } from "./environment.ts";
+import type { Lesson } from "./fleet/guidance.ts";
+import type { Learning } from "./learning.ts";
 import type { LlmProvider } from "./llm/llm-parts.ts";
+import { ModelRoutes } from "./model-routes.ts";
 import { createLedger } from "./store/ledger.ts";
 
 /** What models are called with, opened when the first one is. */
@@ -13,6 +16,8 @@ export interface LlmBackends {
   providers(): Promise<readonly LlmProvider[]>;
   prices(): Promise<PriceBook>;
   readonly ledger: Ledger;
+  /** What is known of models. */
+  readonly routes: ModelRoutes;
 }
 
 export interface LlmBackendsOptions {
@@ -22,10 +27,14 @@ export interface LlmBackendsOptions {
   readonly llm: LlmOptions;
   /** The worker whose end tells that nobody will settle what this client reserved. */
   readonly worker: string;
+  /** Knows what other databases learned. */
+  readonly learning: Pick<Learning, "fleet">;
 }
 
 /** The vendors' SDKs, the catalogue of prices and the database's ledger. @throws INVALID_INPUT for bad options */
-export function llmBackends({ driver, clock, logger, llm, worker }: LlmBackendsOptions): LlmBackends {
+export function llmBackends(options: LlmBackendsOptions): LlmBackends {
+  const { driver, clock, logger, llm, worker, learning } = options;
+  const advice = (kind: string): readonly Lesson[] => learning.fleet?.advice.models(kind) ?? [];
   return {
     providers: async () => {
       const { readProviders } = await import("./llm/providers.ts");
@@ -37,6 +46,7 @@ export function llmBackends({ driver, clock, logger, llm, worker }: LlmBackendsO
         unknownPrice: llm.unknownPrice,
         now: () => clock.now(),
       }),
+    routes: new ModelRoutes({ driver, clock, logger, random: Math.random, advice }),
     ledger: createLedger({ driver, logger, worker, rateLimits: llm.rateLimits }),
   };
 }

@@ -2,6 +2,7 @@ import { GoalpostError } from "./core/errors.ts";
 import type { JsonSchema } from "./core/goal.ts";
 import { isObject, type Json } from "./core/json.ts";
 import type { FinishReason, LlmResult, LlmRequest as Request } from "./core/llm.ts";
+import { CHOICE, type ChosenRequest } from "./core/model-routing.ts";
 import type { Usage } from "./core/usage.ts";
 import type { Workflow } from "./core/workflow.ts";
 import { modelsOf } from "./step-context.ts";
@@ -16,7 +17,8 @@ export const LLM_REQUEST_WORKFLOW = "LlmRequest";
 export const LLM_RESULT_CHANNEL = "llm_result";
 
 /** A request as it is stored: without functions, its schema as JSON Schema. */
-export interface LlmRequestInput extends Omit<Request, "schema" | "tools" | "maxToolRounds" | "onText"> {
+export interface LlmRequestInput
+  extends Omit<Request, "schema" | "tools" | "maxToolRounds" | "onText" | "cascade"> {
   /** Names the request, for `gp.llm.result` and in the output. Default: the run's id. */
   readonly requestId?: string | undefined;
   /** JSON Schema of the answer: for a zod schema, `z.toJSONSchema(schema, { io: "input" })`. */
@@ -54,17 +56,23 @@ export const LlmRequest: Workflow<LlmRequestInput, { readonly publish_result: Ll
     })
     .step("select_model", { after: ["receive_request"] }, async ({ run }, ctx) => {
       const prepared = await modelsOf(ctx).prepare(await toRequest(run));
-      const [{ provider, model }, ...fallbacks] = prepared.models() as [ModelChoice, ...ModelChoice[]];
-      return { provider, model, fallbacks };
+      const { models, choice } = await prepared.choose(ctx.runId);
+      const [{ provider, model }, ...fallbacks] = models as [ModelChoice, ...ModelChoice[]];
+      return { provider, model, fallbacks, ...(choice && { choice }) };
     })
-    .step("call_llm_provider", { after: ["select_model"] }, async ({ run, select_model: choice }, ctx) => {
-      const {
-        messages: _,
-        requestId: __,
-        ...result
-      } = await ctx.llm({ ...(await toRequest(run)), ...choice });
-      return result;
-    })
+    .step(
+      "call_llm_provider",
+      { after: ["select_model"] },
+      async ({ run, select_model: { choice, ...asked } }, ctx) => {
+        const chosen: ChosenRequest = { [CHOICE]: choice };
+        const {
+          messages: _,
+          requestId: __,
+          ...result
+        } = await ctx.llm({ ...(await toRequest(run)), ...asked, ...chosen });
+        return result;
+      },
+    )
     .step(
       "publish_result",
       { after: ["receive_request", "call_llm_provider"] },

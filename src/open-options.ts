@@ -1,12 +1,16 @@
 import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
+import type { EmbedOptions } from "./core/embed-options.ts";
 import { GoalpostError } from "./core/errors.ts";
 import { DEFAULT_QUEUE } from "./core/lanes.ts";
 import type { LlmOptions } from "./core/llm-options.ts";
 import type { Logger } from "./core/logger.ts";
 import { check } from "./core/policy.ts";
+import { checkEmbedOptions } from "./embed/check-options.ts";
 import { systemClock } from "./engine/system-clock.ts";
 import { defaultInstanceId } from "./environment.ts";
+import { type HubLink, readHubLink } from "./fleet-client.ts";
+import type { Learning } from "./learning.ts";
 import type { Database } from "./store/open-driver.ts";
 import { stderrLogger } from "./telemetry/stderr-logger.ts";
 import { checkServing, DEFAULT_CONCURRENCY } from "./workers.ts";
@@ -26,6 +30,15 @@ export interface OpenOptions {
   readonly workers?: WorkersOptions | false | undefined;
   /** How models are called. Default: by the keys in the environment. */
   readonly llm?: LlmOptions | undefined;
+  /** How texts are embedded. Default: by the keys in the environment, else "hash". */
+  readonly embed?: EmbedOptions | undefined;
+  /** Whether what the workers see is kept as statistics, for `gp.learning` and for planning. Default true. */
+  readonly learning?: boolean | undefined;
+  /**
+   * The database of the hub through which this one learns with others (see {@link Hub}), or where it is and how often it
+   * is spoken to. It need not be there: nothing but that waits for it. Default: none.
+   */
+  readonly hub?: Database | HubLink | undefined;
   /** For tests. Default: the machine's clock. */
   readonly clock?: Clock | undefined;
 }
@@ -76,15 +89,26 @@ export interface ClientParts {
   readonly capabilities: readonly string[];
   readonly maxOutputBytes: number;
   readonly llm: LlmOptions;
+  readonly embed: EmbedOptions;
+  readonly learns: boolean;
+  readonly learning: Learning;
+  readonly hub: HubLink | undefined;
   /** Whether the local worker runs by itself. */
   readonly starts: boolean;
 }
 
 /** What a client is made of, but for its database. @throws INVALID_INPUT for options out of range */
-export function readOptions(options: OpenOptions): Omit<ClientParts, "driver"> {
+export function readOptions(options: OpenOptions): Omit<ClientParts, "driver" | "learning"> {
   const workers: WorkersOptions =
     options.workers === false ? { concurrency: 0, queues: [], start: false } : (options.workers ?? {});
   checkServing(workers, "workers");
+  if (options.learning !== undefined && typeof options.learning !== "boolean") {
+    throw new GoalpostError(
+      "INVALID_INPUT",
+      `learning is ${String(options.learning)}; it must be true or false`,
+    );
+  }
+  checkEmbedOptions(options.embed);
   check(workers.concurrency, { what: "workers.concurrency", least: 0, whole: true });
   check(workers.maxOutputBytes, { what: "workers.maxOutputBytes", least: 1, whole: true });
   return {
@@ -96,6 +120,9 @@ export function readOptions(options: OpenOptions): Omit<ClientParts, "driver"> {
     capabilities: workers.capabilities ?? [],
     maxOutputBytes: workers.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
     llm: options.llm ?? {},
+    embed: options.embed ?? {},
+    learns: options.learning ?? true,
+    hub: readHubLink(options.hub),
     starts: workers.start !== false,
   };
 }

@@ -5,7 +5,8 @@ import { DEFAULT_LIMITS, type Goal, type GraphLimits } from "./core/goal.ts";
 import { canonicalJson, isObject, isStorableText, type Json, toJson } from "./core/json.ts";
 import type { Budget } from "./core/llm.ts";
 import { checkName } from "./core/names.ts";
-import { check, checkPolicy } from "./core/policy.ts";
+import type { OptimizeLevel } from "./core/optimizer.ts";
+import { check, checkOneOf, checkPolicy } from "./core/policy.ts";
 import type { StartRow } from "./engine/protocol.ts";
 
 /** Whole numbers are four bytes wide in the database. */
@@ -84,6 +85,13 @@ export interface GoalOptions extends StartOptions {
    * instead of starting afresh. Default false.
    */
   readonly resume?: boolean | undefined;
+  /**
+   * How much of what past runs taught is used when the plan joins the run; `gp.learning.explain(runId)` says what. "basic":
+   * nothing but what needs no statistics. "advanced": the order of tasks and of runs, timeouts where nobody set one,
+   * errors after which a retry never helped, and order between tasks whose declared effects allow it. "aggressive": also
+   * what a search finds. Data dependencies stay as they are. Default "basic".
+   */
+  readonly optimize?: OptimizeLevel | undefined;
 }
 
 /** How several goals are run. */
@@ -183,6 +191,7 @@ export function checkGoalOptions(options: GoalOptions): GraphLimits {
   checkPolicy({ timeoutMs: options.planTimeoutMs }, "planTimeoutMs");
   checkApprovePlan(options.approvePlan);
   checkReplan(options.replan);
+  checkOneOf(options.optimize, { what: "optimize", allowed: ["basic", "advanced", "aggressive"] });
   return {
     maxDepth: options.maxDepth ?? DEFAULT_LIMITS.maxDepth,
     maxTasks: options.maxTasks ?? DEFAULT_LIMITS.maxTasks,

@@ -1,13 +1,13 @@
 import { GoalpostError } from "./core/errors.ts";
 import type { Dependency, Replan, TaskSpec } from "./core/goal.ts";
 import { latestTasks, type StoredPlan } from "./core/plan-history.ts";
+import { bindRefs } from "./core/refs.ts";
 import { REPLAN } from "./core/shape.ts";
+import { toTree } from "./core/task-tree.ts";
 import type { TaskCall } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import type { ReplanFacts } from "./engine/growth.ts";
 import type { PlanPlace } from "./plan/compile.ts";
-import { bindRefs } from "./plan/refs.ts";
-import { toTree } from "./plan/task-tree.ts";
 
 /** Where a plan belongs, and what is there already. */
 export interface PlanSite {

@@ -1,11 +1,11 @@
 import { GoalpostError } from "./core/errors.ts";
 import type { GraphLimits, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import type { Shape } from "./core/shape.ts";
+import { toTree } from "./core/task-tree.ts";
 import type { TaskCall } from "./engine/code.ts";
 import type { Growth } from "./engine/growth.ts";
 import { compileGraph } from "./plan/compile.ts";
 import { textOfTask } from "./plan/task-text.ts";
-import { toTree } from "./plan/task-tree.ts";
 import { type ValidateOptions, validate } from "./plan/validate.ts";
 import type { PlanSite } from "./plan-site.ts";
 

@@ -1,11 +1,12 @@
 import { type GoalCode, toGoal } from "./ask-decomposer.ts";
 import { GoalpostError } from "./core/errors.ts";
-import { resolvePolicy } from "./core/policy.ts";
+import { type ResolvedPolicy, resolvePolicy } from "./core/policy.ts";
+import { bindRefs } from "./core/refs.ts";
+import type { TaskHint } from "./core/shape.ts";
 import { type GoalInput, isStep, type Step, type StepFunction, type StepMap } from "./core/step.ts";
-import type { TaskCode } from "./engine/code.ts";
+import type { TaskCode, TaskPolicy } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import { parseArgs } from "./plan/check-args.ts";
-import { bindRefs } from "./plan/refs.ts";
 import { planCode } from "./planning.ts";
 import { agentStep, isAgentStep } from "./step-agents.ts";
 import { makeContext } from "./step-context.ts";
@@ -19,15 +20,23 @@ export function plannedCode(
   if (node.kind === "plan") {
     return planCode(code, definition, node);
   }
+  if (node.spec.same !== undefined) {
+    return sameCode(node.spec.same);
+  }
   const name = node.spec.step ?? node.name;
   const agent = isAgentStep(name) ? agentStep(name, node.spec.description ?? "") : undefined;
   const step = Object.hasOwn(code.steps, name) ? code.steps[name] : agent;
   return step && stepCode(name, step, node);
 }
 
+/** Of a task that another one stands for. */
+function sameCode(id: string): TaskCode {
+  return { policy: resolvePolicy(), execute: async ({ inputs }) => ({ output: inputs[id] }) };
+}
+
 function stepCode(name: string, step: StepMap[string], node: DefinitionNode): TaskCode {
   return {
-    policy: resolvePolicy(node.spec, isStep(step) ? step : undefined),
+    policy: withHint(resolvePolicy(node.spec, isStep(step) ? step : undefined), node.spec.hint),
     async execute(call) {
       const { over } = node.spec;
       const inputs = over === undefined ? call.inputs : { ...call.inputs, [over]: call.itemInput };
@@ -43,6 +52,17 @@ function stepCode(name: string, step: StepMap[string], node: DefinitionNode): Ta
       return { output: await parseOutput(name, step, output) };
     },
   };
+}
+
+/** What was learned counts where nobody chose. */
+function withHint(policy: ResolvedPolicy, hint: TaskHint | undefined): TaskPolicy {
+  return hint
+    ? {
+        ...policy,
+        learnedTimeoutMs: policy.timeoutGiven ? undefined : hint.timeoutMs,
+        finalErrors: hint.finalErrors,
+      }
+    : policy;
 }
 
 async function parseOutput(name: string, step: Step<unknown, unknown>, output: unknown): Promise<unknown> {

@@ -6,19 +6,21 @@ import {
   toGoal,
 } from "./ask-decomposer.ts";
 import { InvalidGraphError } from "./core/errors.ts";
-import type { TaskSpec, ValidTaskGraph } from "./core/goal.ts";
+import type { Goal, PlanMemory, PlanOrigin, StepInfo, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
 import { isObject, type Json } from "./core/json.ts";
 import { diffPlans } from "./core/plan-history.ts";
 import { resolvePolicy } from "./core/policy.ts";
 import type { Shape } from "./core/shape.ts";
 import { isStep, type StepMap } from "./core/step.ts";
+import { toTree } from "./core/task-tree.ts";
 import type { TaskCall, TaskCode, TaskResult } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
+import { NOTHING_KNOWN } from "./learn/snapshot.ts";
+import { type OptimizedPlan, optimizePlan } from "./optimize-plan.ts";
 import { compileGraph } from "./plan/compile.ts";
 import type { Decomposition } from "./plan/decompose.ts";
 import { readTasks } from "./plan/read-tasks.ts";
 import { textOfTask } from "./plan/task-text.ts";
-import { toTree } from "./plan/task-tree.ts";
 import { type ValidateOptions, validate } from "./plan/validate.ts";
 import { findSite, type PlanSite } from "./plan-site.ts";
 import { PlanStream } from "./plan-stream.ts";
@@ -26,6 +28,7 @@ import { tasksOf } from "./run-result.ts";
 import { agentSteps } from "./step-agents.ts";
 import { PROPOSED_PLAN } from "./store/plans.ts";
 import { makeTaskLlm } from "./task-llm.ts";
+import { TaskMemory } from "./task-memory.ts";
 
 /** The code of a node that plans: the goal, a compound task when it is reached, or either of them again. */
 export function planCode(code: GoalCode, definition: RunDefinition, node: DefinitionNode): TaskCode {
@@ -50,6 +53,7 @@ class Planning {
   readonly #call: TaskCall;
   readonly #site: PlanSite;
   readonly #settings: GoalSettings;
+  #memory: TaskMemory | undefined;
 
   constructor(code: KnownCode, call: TaskCall, site: PlanSite) {
     this.#code = code;
@@ -74,10 +78,42 @@ class Planning {
     stream.refuseChanges(this.#read(tasks));
     const { known } = stream;
     const graph = await validate([...kept, ...tasks], this.#whole(new Set(known.keys())));
-    const shape = withRequirements(compileGraph(graph, { ...place, known }), this.#code.steps);
+    const dispatch = await this.#dispatch(graph, known.size > 0);
+    await this.#learned(dispatch, origin, graph.tasks);
+    const shape = withRequirements(
+      compileGraph(dispatch?.graph ?? graph, { ...place, known, dispatch: dispatch?.dispatch }),
+      this.#code.steps,
+    );
     const diff = replan && diffPlans(replan.tasks, graph.tasks, textOfTask);
     const output = origin ? { ...graph, origin } : graph;
     return { output, shape: diff ? { ...shape, diff: diff as unknown as Json } : shape };
+  }
+
+  /** How the graph is dispatched, by what is known now: that is decided once, with the transaction that it joins the run in. */
+  async #dispatch(graph: ValidTaskGraph, begun: boolean): Promise<OptimizedPlan | undefined> {
+    if (begun) {
+      // A part of it is under way as it is.
+      return undefined;
+    }
+    const { learning, steps } = this.#code;
+    const { optimize: level = "basic", slots } = this.#settings;
+    return optimizePlan(graph, { level, learning, steps, slots });
+  }
+
+  /** Keeps what was decided, whether the plan of an earlier run is used among it. */
+  async #learned(
+    dispatch: OptimizedPlan | undefined,
+    origin: PlanOrigin | undefined,
+    tasks: readonly TaskSpec[],
+  ): Promise<void> {
+    const ids = tasks.map(({ id }) => id);
+    const reuse = this.#memory?.decision(ids, origin);
+    const decisions = [...(reuse ? [reuse] : []), ...(dispatch?.decisions ?? [])];
+    if ((dispatch && (this.#settings.optimize ?? "basic") !== "basic") || decisions.length > 0) {
+      const { level = "basic", snapshotId = NOTHING_KNOWN.snapshotId } = dispatch ?? {};
+      const where = { runId: this.#call.run.id, plan: this.#call.node.position };
+      await this.#code.learning?.decided({ ...where, decisions, level, snapshotId });
+    }
   }
 
   /** Only the plan of the goal itself, and only the first: a task that is planned late asks by `approval`. */
@@ -125,8 +161,15 @@ class Planning {
       ...(!approvePlan && { stream: (part) => stream.add(this.#withoutKept(part)) }),
       ...(stream.before.length > 0 && { streamed: stream.before }),
       llm: makeTaskLlm(this.#call),
+      memory: task ? undefined : (steps) => this.#remember(goal, steps),
       agents: this.#code.agents.infos,
     });
+  }
+
+  #remember(goal: Goal, steps: readonly StepInfo[]): PlanMemory | undefined {
+    const { learning } = this.#code;
+    this.#memory = learning && new TaskMemory(learning.plans, this.#call, { goal, steps });
+    return this.#memory;
   }
 
   #read(values: readonly unknown[]): readonly TaskSpec[] {

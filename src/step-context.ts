@@ -1,10 +1,12 @@
 import type { StepAgents } from "./core/agent.ts";
+import type { EmbedTexts, StepEmbed } from "./core/embedding.ts";
 import type { Goal } from "./core/goal.ts";
 import type { ModelCalls } from "./core/model-calls.ts";
 import type { StepContext } from "./core/step.ts";
 import type { TaskCall } from "./engine/code.ts";
 import type { Waits } from "./engine/waits.ts";
 import { stepAgents } from "./step-agents.ts";
+import { embedContext, makeTaskEmbed, taskEmbedTexts } from "./task-embed.ts";
 import { type AskModel, makeTaskLlm } from "./task-llm.ts";
 
 const CALL: unique symbol = Symbol("goalpost.call");
@@ -14,12 +16,31 @@ export function modelsOf(ctx: object): ModelCalls {
   return (ctx as { readonly [CALL]: TaskCall })[CALL].models;
 }
 
+/** What the steps of built-in workflows embed with: texts of any length, remembered as `ctx.embed` does. */
+export function embedTextsOf(ctx: object): EmbedTexts {
+  return taskEmbedTexts((ctx as { readonly [CALL]: TaskCall })[CALL]);
+}
+
+/** Finds an embedding model, and embeds nothing. @throws INVALID_INPUT, NO_PROVIDER */
+export async function checkModelKnown(
+  ctx: object,
+  model: string | undefined,
+): Promise<{ readonly provider: string; readonly model: string }> {
+  const context = { ...embedContext((ctx as { readonly [CALL]: TaskCall })[CALL]), task: null };
+  const { provider, model: name } = await modelsOf(ctx).embed(
+    { texts: [], model, purpose: "query" },
+    context,
+  );
+  return { provider, model: name };
+}
+
 /** The ctx of a step, from the engine's view of its try. */
 export function makeContext<Input, Args>(
   call: TaskCall,
   own: { readonly input: Input; readonly args: Args; readonly goal: Goal | undefined },
 ): StepContext<Input, Args> {
   let llm: AskModel | undefined;
+  let embed: StepEmbed | undefined;
   let agents: StepAgents | undefined;
   const ctx: StepContext<Input, Args> & { readonly [CALL]: TaskCall } = {
     ...own,
@@ -36,6 +57,10 @@ export function makeContext<Input, Args>(
     llm: (request, options) => {
       llm ??= makeTaskLlm(call);
       return llm(request, options);
+    },
+    get embed() {
+      embed ??= makeTaskEmbed(call);
+      return embed;
     },
     channels: { send: (channel, message) => call.send(channel, message) },
     progress: (fraction, note) => call.progress(fraction, note),

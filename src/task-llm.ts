@@ -5,11 +5,13 @@ import type { Json } from "./core/json.ts";
 import type { CallScope } from "./core/ledger.ts";
 import type { LlmRequest, LlmResult } from "./core/llm.ts";
 import type { LlmCallContext, LlmTask, PreparedRequest } from "./core/model-calls.ts";
+import type { TaskHint } from "./core/shape.ts";
 import type { LlmCallOptions } from "./core/step.ts";
 import type { TaskCall } from "./engine/code.ts";
 
 /** Keys of what is remembered: no name begins like that. */
 const PREFIX = "/llm/";
+const AUTO = "auto";
 const MAX_KEY_LENGTH = 256;
 /** Times that one request gives its slot back because a provider asks it to wait. */
 const MAX_RELEASES = 3;
@@ -26,7 +28,8 @@ export function makeTaskLlm(call: TaskCall): AskModel {
   return async (request, { key } = {}) => {
     call.signal.throwIfAborted();
     checkKey(key);
-    const prepared = await call.waits.keepBusy(() => call.models.prepare(request));
+    const wanted = withHint(request, call.node.spec.hint);
+    const prepared = await call.waits.keepBusy(() => call.models.prepare(wanted));
     const memoKey = `${PREFIX}${key === undefined ? ordinalKey(asked, prepared.key) : `=${key}`}`;
     const stored = call.recall(memoKey) ?? underWay.get(memoKey);
     if (stored !== undefined) {
@@ -45,6 +48,12 @@ export function makeTaskLlm(call: TaskCall): AskModel {
   };
 }
 
+/** A request that leaves the model open asks the one that was chosen for the task. */
+function withHint<T>(request: LlmRequest<T>, hint: TaskHint | undefined): LlmRequest<T> {
+  const { model = AUTO, provider = AUTO } = request;
+  return hint?.model && model === AUTO && provider === AUTO ? { ...request, ...hint.model } : request;
+}
+
 /** Equal requests of one call of the step are told apart by their order. */
 function ordinalKey(asked: Map<string, number>, key: string): string {
   const ordinal = asked.get(key) ?? 0;
@@ -59,10 +68,12 @@ async function ask<T>(call: TaskCall, prepared: PreparedRequest<T>, memoKey: str
     scope: scopeOf(call),
     signal: call.signal,
     deadlineAt: call.deadlineAt,
+    step: call.node.kind === "plan" ? undefined : (call.node.spec.step ?? call.node.name),
     resumed: call.resumed || call.attempt > 1,
     task: taskOf(call, memoKey),
   };
   const result = await prepared.ask(ctx);
+  call.spend(result);
   await call.once(memoKey, () => toStored(result));
   return result;
 }
@@ -72,11 +83,17 @@ function toStored({ parsed: _, ...result }: LlmResult): Json {
   return { ...result, parsed: null } as unknown as Json;
 }
 
-function placeOf({ run, node, index }: TaskCall): { run: string; position: number; item: number | null } {
+/** Where a task stands. */
+export function placeOf({ run, node, index }: TaskCall): {
+  run: string;
+  position: number;
+  item: number | null;
+} {
   return { run: run.id, position: node.position, item: index ?? null };
 }
 
-function scopeOf(call: TaskCall): CallScope {
+/** On whose account its calls are. */
+export function scopeOf(call: TaskCall): CallScope {
   const { run, position, item } = placeOf(call);
   const { node } = call;
   return {
@@ -91,7 +108,8 @@ function scopeOf(call: TaskCall): CallScope {
   };
 }
 
-function taskOf(call: TaskCall, memoKey: string): LlmTask {
+/** What it does for a request. @param memoKey what the keys of the request begin with */
+export function taskOf(call: TaskCall, memoKey: string): LlmTask {
   const keyOf = (key: string): string => `${memoKey}/${key}`;
   return {
     recall: (key) => call.recall(keyOf(key)),

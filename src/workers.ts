@@ -12,6 +12,7 @@ import type { ChildRuns } from "./engine/children.ts";
 import type { FinishedRun } from "./engine/protocol.ts";
 import { Worker as EngineWorker, type WorkerOptions as EngineWorkerOptions } from "./engine/worker.ts";
 import { VERSION } from "./environment.ts";
+import type { Learning } from "./learning.ts";
 import { storeProgress } from "./store/task-progress.ts";
 
 /** Tasks that a worker carries out at once unless it is told otherwise. */
@@ -56,6 +57,7 @@ export interface WorkersParts {
   readonly send: EngineWorkerOptions["send"];
   readonly models: EngineWorkerOptions["models"];
   readonly agents: EngineWorkerOptions["agents"];
+  readonly learning: Learning;
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
@@ -72,10 +74,11 @@ export class Workers {
 
   constructor(parts: WorkersParts) {
     this.#parts = parts;
+    parts.registry.learning = parts.learning;
   }
 
   make(serving: Serving): EngineWorker {
-    const { name, registry, attendance, driver, ...parts } = this.#parts;
+    const { name, registry, attendance, driver, learning, ...parts } = this.#parts;
     const worker = new EngineWorker({
       ...parts,
       ...serving,
@@ -84,6 +87,7 @@ export class Workers {
       findCode: (run, definition, node) => registry.find(run, definition, node),
       about: { name, host: hostname(), pid: process.pid, version: VERSION },
       connection: attendance,
+      onTried: learning.observe,
       onFleet: (fleet) => attendance.saw(fleet),
       onUnanswered: (error) => attendance.missed(error),
     });

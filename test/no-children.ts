@@ -12,6 +12,7 @@ export const noChildren: ChildRuns = childRuns({} as Driver, () => {
 export const noModels: ModelCalls = {
   instance: "nobody",
   prepare: () => Promise.reject(new Error("this step asks no models")),
+  embed: () => Promise.reject(new Error("this step embeds nothing")),
 };
 
 /** For steps that send no messages. */

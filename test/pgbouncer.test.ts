@@ -139,6 +139,16 @@ describe.runIf(binary)("behind PgBouncer in transaction mode", () => {
     await Promise.all(busy);
   });
 
+  test("the pooler is noticed whoever had its connections last", async () => {
+    const other = openPool(pooler.url);
+    for (let round = 0; round < 20; round++) {
+      const pool = openPool(pooler.url);
+      const before = [pool.query("select 1"), other.query("select pg_sleep(0.005)")];
+      expect(await isTransactionPooled(pool)).toBe(true);
+      await Promise.all(before);
+    }
+  });
+
   test("local runs are carried out, many at once", async () => {
     const gp = await open();
     const runs = Array.from({ length: 50 }, (_, index) => gp.execute(chain, index));

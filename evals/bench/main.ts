@@ -11,6 +11,7 @@ import { Goalpost, silentLogger, VERSION } from "goalpost";
 import type { GrowthFigures } from "./compare-sizes.ts";
 import { measureAgents } from "./measure-agents.ts";
 import { type CrowdFigures, measureCrowds } from "./measure-crowds.ts";
+import { measureDocuments } from "./measure-documents.ts";
 import { measureGraphs } from "./measure-graphs.ts";
 import { measureIdle } from "./measure-idle.ts";
 import { type LlmFigures, measureLlm } from "./measure-llm.ts";
@@ -58,6 +59,13 @@ const sections: readonly Section[] = [
   section("agents", measureAgents, ({ messagesPerSecond, p50Ms, p95Ms }) => [
     `messages between two processes: ${messagesPerSecond}/s; one alone p50 ${p50Ms} ms, p95 ${p95Ms} ms`,
   ]),
+  {
+    ...section("documents", measureDocuments, ({ ingest, search }) => [
+      `documents put with "hash": ${ingest.chunksPerSecond} chunks/s`,
+      `search of ${search.vectors} vectors: recall@10 ${search.recallAt10}, p50 ${search.p50Ms} ms, p95 ${search.p95Ms} ms; put and indexed in ${search.putMs} ms`,
+    ]),
+    needsServer: false,
+  },
   section("idle", measureIdle, ({ statementsPerSecond }) => [
     `an idle client: ${statementsPerSecond} statements/s`,
   ]),

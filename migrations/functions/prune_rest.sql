@@ -1,5 +1,6 @@
 -- What pruned runs leave behind, and what nobody will ask for again: hints about runs that are final or gone, private
--- definitions whose run was never stored, budgets of requests, and instances that ended before _before. Returns how many instances went.
+-- definitions whose run was never stored, budgets of requests, which models were chosen for them, plans for recall, and instances that
+-- ended before _before. Returns how many instances went.
 -- Looks at every row of ready, but at each run by its key.
 create or replace function goalpost.prune_rest(_before timestamptz) returns int language plpgsql
 set enable_hashjoin = off set enable_mergejoin = off set jit = off
@@ -17,6 +18,11 @@ begin
       and not exists (select 1 from goalpost.runs r where r.id = d.run_id));
   perform goalpost.forget_definitions(_definitions);
   delete from goalpost.budgets where scope = 'request' and changed_at < _before;
+  delete from goalpost.llm_choices where chosen_at < _before;
+  -- They hold the texts of goals.
+  delete from goalpost.plan_memory where last_at < _before;
+  delete from goalpost.plan_vectors v
+  where not exists (select 1 from goalpost.plan_memory m where m.content_hash = v.content_hash);
   perform goalpost.prune_mail(_before);
   delete from goalpost.floors where until < extract(epoch from _before);
   delete from goalpost.instances where status <> 'online' and heartbeat_at < _before;

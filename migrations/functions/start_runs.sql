@@ -1,7 +1,7 @@
 -- Stores runs and makes their first tasks ready. A run that is there already is left alone. First tasks go straight to
 -- the worker if there is room and nothing better waits in its lanes (_head).
 -- _starts: [[id, definition id or null, workflow, source, execution, lane, prio, owner, parent run, parent position,
---   root run, idempotency key, input hash, max parallel, deadline ms, labels, delay ms, traced, budget], …];
+--   root run, idempotency key, input hash, max parallel, deadline ms, labels, delay ms, traced, budget, key delay ms], …];
 -- _inputs: [input, …]; _plans: null, or for each start null or [settings, shape].
 -- A run without a definition id brings its shape and gets a private definition.
 create or replace function goalpost.start_runs(
@@ -33,7 +33,8 @@ begin
       parent_run_id, parent_position, root_run_id, idempotency_key, input_hash, max_parallel,
       deadline_at, labels, input, settings, created_at, traced)
     values ((_v->>0)::uuid, _definition, _v->>2, _v->>3, case when _begins_at > _at then 'queued' else 'running' end,
-      _v->>4, _v->>5, (_v->>6)::int, extract(epoch from _begins_at), (_v->>7)::uuid, (_v->>8)::uuid, (_v->>9)::int,
+      _v->>4, _v->>5, (_v->>6)::int,
+      extract(epoch from _begins_at) + coalesce((_v->>19)::double precision, 0) / 1000, (_v->>7)::uuid, (_v->>8)::uuid, (_v->>9)::int,
       (_v->>10)::uuid, _v->>11, _v->>12, (_v->>13)::int,
       _begins_at + make_interval(secs => (_v->>14)::double precision / 1000), nullif(_v->15, 'null'), _start.input,
       _plan[1], _at, coalesce((_v->>17)::boolean, false))
@@ -75,7 +76,7 @@ begin
     end if;
     if _run.status = 'queued' then
       insert into goalpost.ready (lane, prio, key, rank, run_id, position, item, to_lane)
-      values ('@', 0, _run.key, 0, _run.id, -1, -1, '!start');
+      values ('@', 0, extract(epoch from _begins_at), 0, _run.id, -1, -1, '!start');
     end if;
   end loop;
   if _extras then

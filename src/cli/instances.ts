@@ -18,7 +18,7 @@ export async function listInstances(options: InstancesOptions): Promise<number> 
     } else if (instances.length === 0) {
       process.stdout.write("No instances yet. Start one: goalpost worker --app FILE\n");
     } else {
-      const header = ["INSTANCE", "STATE", "LOAD", "QUEUES", "CAPABILITIES", "UP", "HEARD OF"];
+      const header = ["INSTANCE", "STATE", "LOAD", "QUEUES", "CAPABILITIES", "VERSION", "UP", "HEARD OF"];
       process.stdout.write(`${formatTable([header, ...instances.map(toRow)])}\n`);
       for (const warning of new Set(instances.flatMap((instance) => instance.warnings))) {
         process.stderr.write(`warning: ${warning}\n`);
@@ -37,6 +37,7 @@ function toRow(instance: InstanceSummary): string[] {
     instance.status === "online" ? `${load.running}/${load.concurrency}` : "-",
     instance.queues.join(","),
     instance.capabilities.join(","),
+    instance.version,
     formatDuration(heartbeatAt.getTime() - startedAt.getTime()),
     `${formatDuration(Date.now() - heartbeatAt.getTime())} ago`,
   ];

@@ -3,8 +3,12 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { CostsOptions } from "./costs.ts";
 import type { ApproveCommandOptions, RejectCommandOptions } from "./decide.ts";
+import type { EmbedCommandOptions, SearchCommandOptions } from "./documents.ts";
 import { DURATION_RULE, parseDuration } from "./duration.ts";
+import type { ExplainOptions } from "./explain.ts";
+import type { HubCommandOptions } from "./hub.ts";
 import type { InstancesOptions } from "./instances.ts";
+import type { LearningOptions } from "./learning.ts";
 import type { PlanOptions } from "./plan.ts";
 import type { PruneCommandOptions } from "./prune.ts";
 import type { RunOptions } from "./run.ts";
@@ -123,6 +127,16 @@ function fleetCommands(program: Command): void {
       action(async () => (await import("./worker.ts")).runWorker(options)),
     );
   program
+    .command("hub")
+    .description(
+      "let the databases that were opened with this one as hub learn from each other, until SIGTERM or SIGINT",
+    )
+    .option("--interval <duration>", "between two turns, such as 10s (default: 10s)", toMilliseconds)
+    .option("--status", "only show who has published, and what was ignored and why")
+    .option("--json", "with --status: print one JSON document")
+    .option("--database <url>", DATABASE_HELP)
+    .action((options: HubCommandOptions) => action(async () => (await import("./hub.ts")).runHub(options)));
+  program
     .command("instances")
     .description("list the processes that work on a database")
     .option("--status <status>", "online, stopped or lost")
@@ -133,7 +147,58 @@ function fleetCommands(program: Command): void {
     );
 }
 
-function costsCommand(program: Command): void {
+function documentCommands(program: Command): void {
+  program
+    .command("embed")
+    .argument("<folder>", "whose text files are embedded; those that changed, if it was done before")
+    .description(
+      "make the text files of a folder searchable; needs pgvector, which the embedded database has",
+    )
+    .option("--collection <name>", "where they are put", "files")
+    .option("--model <name>", "the embedding model (default: the collection's, else by the keys there are)")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((folder: string, options: EmbedCommandOptions) =>
+      action(async () => (await import("./documents.ts")).embedFolder(folder, options)),
+    );
+  program
+    .command("search")
+    .argument("<text...>", "what is looked for")
+    .description("search what was embedded, by meaning and by words")
+    .option("--collection <name>", "where to look", "files")
+    .option("--limit <count>", "at most this many (default: 10)", toCount)
+    .addOption(new Option("--mode <mode>", "how").choices(["hybrid", "vector", "text"]).default("hybrid"))
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((words: string[], options: SearchCommandOptions) =>
+      action(async () => (await import("./documents.ts")).searchFiles(words.join(" "), options)),
+    );
+}
+
+function learningCommands(program: Command): void {
+  program
+    .command("explain <run>")
+    .description("show what was decided about a run by what past runs taught, and what came of it")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((run: string, options: ExplainOptions) =>
+      action(async () => (await import("./explain.ts")).explainRun(run, options)),
+    );
+  program
+    .command("learning")
+    .description("show what past runs taught of each step, or forget it")
+    .option("--step <name>", "of one step, with its tasks and models")
+    .option("--limit <count>", "lines at most (default: 100)", toCount)
+    .option("--reset", "forget it")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((options: LearningOptions) =>
+      action(async () => (await import("./learning.ts")).showLearning(options)),
+    );
+}
+
+function accountCommands(program: Command): void {
+  learningCommands(program);
   program
     .command("costs")
     .description("show what LLM and embedding calls used and cost")
@@ -142,6 +207,27 @@ function costsCommand(program: Command): void {
     .option("--database <url>", DATABASE_HELP)
     .option("--json", "print one JSON document")
     .action((options: CostsOptions) => action(async () => (await import("./costs.ts")).showCosts(options)));
+}
+
+function upkeepCommands(program: Command): void {
+  program
+    .command("migrate")
+    .description("bring a database's schema up to date")
+    .option("--database <url>", DATABASE_HELP)
+    .action((options: { database?: string }) =>
+      action(async () => (await import("./migrate.ts")).migrateNow(options)),
+    );
+  program
+    .command("prune")
+    .description("remove runs that ended long ago, with everything that is kept of them")
+    .requiredOption("--older-than <duration>", `since they ended: ${DURATION_RULE}`, toMilliseconds)
+    .option("--batch <count>", "runs removed in one transaction, about (default: 500)", toCount)
+    .option("--dry-run", "count only, remove nothing")
+    .option("--database <url>", DATABASE_HELP)
+    .option("--json", "print one JSON document")
+    .action((options: PruneCommandOptions) =>
+      action(async () => (await import("./prune.ts")).pruneNow(options)),
+    );
 }
 
 function makeProgram(): Command {
@@ -184,26 +270,10 @@ function makeProgram(): Command {
       action(async () => (await import("./show.ts")).showRun(run, options)),
     );
   approvalCommands(program);
-  costsCommand(program);
+  accountCommands(program);
+  documentCommands(program);
   fleetCommands(program);
-  program
-    .command("migrate")
-    .description("bring a database's schema up to date")
-    .option("--database <url>", DATABASE_HELP)
-    .action((options: { database?: string }) =>
-      action(async () => (await import("./migrate.ts")).migrateNow(options)),
-    );
-  program
-    .command("prune")
-    .description("remove runs that ended long ago, with everything that is kept of them")
-    .requiredOption("--older-than <duration>", `since they ended: ${DURATION_RULE}`, toMilliseconds)
-    .option("--batch <count>", "runs removed in one transaction, about (default: 500)", toCount)
-    .option("--dry-run", "count only, remove nothing")
-    .option("--database <url>", DATABASE_HELP)
-    .option("--json", "print one JSON document")
-    .action((options: PruneCommandOptions) =>
-      action(async () => (await import("./prune.ts")).pruneNow(options)),
-    );
+  upkeepCommands(program);
   return program;
 }
 

@@ -1,4 +1,5 @@
-import { renderMermaid, renderTree, type ValidTaskGraph } from "../index.ts";
+import { type Prediction, predict, renderMermaid, renderTree, type ValidTaskGraph } from "../index.ts";
+import { describePrediction } from "./describe-prediction.ts";
 import { EXIT } from "./report-error.ts";
 import { type GoalCommandOptions, withApp } from "./session.ts";
 
@@ -13,20 +14,25 @@ export async function planGoal(goal: string, options: PlanOptions): Promise<numb
     for (const warning of graph.warnings) {
       process.stderr.write(`warning: ${warning.message} [${warning.code}]\n`);
     }
-    process.stdout.write(`${render(graph, options)}\n`);
+    const prediction = predict(graph, await gp.learning.ofSteps(Object.keys(app.steps ?? {})));
+    process.stdout.write(`${render(graph, { ...options, prediction })}\n`);
     if (!options.json && !options.mermaid) {
       const levels = graph.depth === 1 ? "1 level" : `${graph.depth} levels`;
       process.stdout.write(
         `${graph.taskCount} tasks, ${levels}, at most ${graph.width} at once; nothing was run\n`,
       );
+      process.stdout.write(describePrediction(prediction));
     }
     return EXIT.done;
   });
 }
 
-function render(graph: ValidTaskGraph, options: PlanOptions): string {
+function render(
+  graph: ValidTaskGraph,
+  { prediction, ...options }: PlanOptions & { readonly prediction: Prediction },
+): string {
   if (options.json) {
-    return JSON.stringify(graph, null, 2);
+    return JSON.stringify({ ...graph, prediction }, null, 2);
   }
   return options.mermaid ? renderMermaid(graph.tasks) : renderTree(graph.tasks);
 }

@@ -108,7 +108,7 @@ async function chooseApp({ app, model, provider }: GoalCommandOptions): Promise<
 }
 
 /** Making an embedded database takes some seconds: nobody should wonder what is going on. */
-function announceFirstStart(database: string | undefined): void {
+export function announceFirstStart(database: string | undefined): void {
   const name = database ?? databaseFromEnvironment();
   const directory = name.startsWith("pglite:") ? name.slice("pglite:".length) : undefined;
   if (directory && !existsSync(directory)) {
@@ -128,7 +128,7 @@ export function describeDatabase(database: string | undefined): string {
 }
 
 /** The view shows what happens to tasks; only what it cannot show is logged. */
-const quietLogger: Logger = {
+export const quietLogger: Logger = {
   ...silentLogger,
   error: (fields, message) => process.stderr.write(`goalpost: ${message} ${JSON.stringify(fields)}\n`),
 };

@@ -2,6 +2,7 @@ import type { Logger } from "../index.ts";
 import { formatDuration } from "./format.ts";
 import { EXIT } from "./report-error.ts";
 import { describeDatabase, openWithApp } from "./session.ts";
+import { waitForStop } from "./wait-for-stop.ts";
 
 export interface WorkerCommandOptions {
   readonly app?: string;
@@ -41,22 +42,6 @@ async function serve(options: WorkerCommandOptions): Promise<number> {
   await worker.stop({ graceMs });
   say("stopped");
   return EXIT.done;
-}
-
-/** Resolves at the first signal; a second one ends the process at once, and others take over what it had. */
-function waitForStop(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let asked = false;
-    const stop = (signal: NodeJS.Signals): void => {
-      if (asked) {
-        process.exit(signal === "SIGINT" ? EXIT.interrupted : EXIT.terminated);
-      }
-      asked = true;
-      resolve(signal);
-    };
-    process.on("SIGINT", stop);
-    process.on("SIGTERM", stop);
-  });
 }
 
 function say(sentence: string): void {

@@ -28,6 +28,7 @@ export type ErrorCode =
   | "RESPONSE_INVALID"
   | "RESPONSE_REFUSED"
   | "UNKNOWN_AGENT"
+  | "VECTOR_UNAVAILABLE"
   | "CLOSED";
 
 /** What is wrong at one place of a task graph. */
@@ -85,6 +86,7 @@ const PERMANENT: ReadonlySet<ErrorCode> = new Set([
   "RESPONSE_INVALID",
   "RESPONSE_REFUSED",
   "UNKNOWN_AGENT",
+  "VECTOR_UNAVAILABLE",
 ]);
 
 /** The one error of this library: a stable {@link ErrorCode} and a sentence that says what to do. */

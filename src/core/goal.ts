@@ -1,4 +1,5 @@
 import type { GraphIssue } from "./errors.ts";
+import type { Estimate } from "./estimates.ts";
 import type { Json } from "./json.ts";
 import type { LlmRequest, LlmResult } from "./llm.ts";
 import type { Logger } from "./logger.ts";
@@ -115,6 +116,44 @@ export interface StepInfo {
   readonly description?: string;
   readonly argsSchema?: JsonSchema;
   readonly outputSchema?: JsonSchema;
+  /** What past runs tell of it. Left out where nothing is known. */
+  readonly estimate?: Estimate;
+}
+
+/** A plan that reached a goal like the one that is planned. */
+export interface RecalledPlan {
+  readonly goal: string;
+  readonly tasks: readonly TaskSpec[];
+  /** Of the goals' texts: cosine of their vectors, at most 1. */
+  readonly similarity: number;
+}
+
+/** When a plan is used again as it stands. */
+export interface ReuseRule {
+  /**
+   * Its share of runs that reach the goal is at least this, and that with 95 % certainty. Default 0.9, which takes 28
+   * runs without a failure.
+   */
+  readonly least?: number | undefined;
+  /** Milliseconds since it was last carried out. Default 90 days. */
+  readonly maxAgeMs?: number | undefined;
+}
+
+/** Who made a plan that is used again as it stands: `origin.by`. */
+export const BY_RECALL = "recall";
+
+/** What earlier runs left for planning a goal. */
+export interface PlanMemory {
+  /**
+   * Plans that reached goals like this one, the nearest first, one for each goal. Only those whose steps are there, and
+   * take and give what they did then. Never fails; asked again in one planning, it answers the same.
+   */
+  near(count: number): Promise<readonly RecalledPlan[]>;
+  /**
+   * The plan that reached this very goal, with the very steps that there are now, if its runs speak for using it as it
+   * stands; else null. It is still to be validated. Never fails.
+   */
+  same(rule?: ReuseRule): Promise<readonly TaskSpec[] | null>;
 }
 
 /** What a decomposer is given besides the goal. */
@@ -143,6 +182,8 @@ export interface DecomposeContext {
    * hand it on again does nothing. Undefined if there is nothing.
    */
   readonly streamed?: readonly TaskSpec[] | undefined;
+  /** What earlier runs left for this goal. Undefined for parts of a goal, and where nothing is kept. */
+  readonly memory?: PlanMemory | undefined;
   /** Asks a model; on the run's account. A repeated planning gets the answers that it got before. */
   llm<T>(request: LlmRequest<T>): Promise<LlmResult<T>>;
 }

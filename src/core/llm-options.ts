@@ -1,5 +1,6 @@
 import type { Complexity, ModelRef } from "./llm.ts";
 import type { ChatModels } from "./model.ts";
+import type { RoutingMode, RoutingOptions } from "./routing-options.ts";
 
 /** How a provider is reached. */
 export interface ProviderOptions {
@@ -53,6 +54,12 @@ export interface LlmOptions {
    * Default "refuse".
    */
   readonly unknownPrice?: "refuse" | { readonly usdPerMillionTokens: number } | undefined;
+  /**
+   * How `model: "auto"` becomes a model. "table": by `models` and the built-in table, whatever came of it. "learned": of all
+   * models of the table the one that past answers of this kind speak for. Both take note of what comes of it, so that
+   * "learned" knows what "table" taught; see `gp.llm.routes()`. Default "table": no model is tried out unasked.
+   */
+  readonly routing?: RoutingMode | RoutingOptions | undefined;
   /** Shared limits by "provider" or "provider/model". */
   readonly rateLimits?: Readonly<Record<string, RateLimit>> | undefined;
 }

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Json } from "./json.ts";
+import type { RoutingMode, RoutingOptions } from "./routing-options.ts";
 import type { Usage } from "./usage.ts";
 
 /** A call of a tool that a model asks for. */
@@ -52,6 +53,17 @@ export interface ModelRef {
   readonly model: string;
 }
 
+/** Models that are asked one after the other until an answer passes. */
+export interface Cascade<T = unknown> {
+  /** The weakest first, at least two. One that past verdicts say is not worth asking first is left out. */
+  readonly models: readonly ModelRef[];
+  /**
+   * Whether an answer will do; a stronger model is asked if not. The last one's answer counts in any case. Default: whether
+   * it fits the `schema` at first try. What it throws the request is rejected with.
+   */
+  verify?(answer: LlmResult<T>): boolean | Promise<boolean>;
+}
+
 /** What is asked of a model. */
 export interface LlmRequest<T = unknown> {
   /**
@@ -64,6 +76,10 @@ export interface LlmRequest<T = unknown> {
   readonly model?: string | undefined;
   /** A provider's name; "auto" (default): the model's, or the first that has a key. */
   readonly provider?: string | undefined;
+  /** How "auto" becomes a model, in place of what `llm.routing` of Goalpost.open says. A model that is named is taken. */
+  readonly routing?: RoutingMode | RoutingOptions | undefined;
+  /** Asks a weak model first, and stronger ones where its answer does not pass; in place of `model`. */
+  readonly cascade?: Cascade<T> | undefined;
   /** Tried in turn when the model before cannot answer (overloaded, unknown, refused, too long for it). */
   readonly fallbacks?: readonly ModelRef[] | undefined;
   /** The answer's shape: any zod schema that JSON Schema can hold. The answer is `parsed`. */
@@ -114,6 +130,8 @@ export interface LlmResult<T = unknown> {
   readonly messages: readonly LlmMessage[];
   /** When it was answered, ISO 8601. */
   readonly timestamp: string;
+  /** Of a cascade: whether the answer passed. */
+  readonly verified?: boolean | undefined;
 }
 
 /** A limit on what LLM and embedding calls may cost. */

@@ -1,6 +1,8 @@
+import type { Embedded, EmbedPurpose } from "./embedding.ts";
 import type { Json } from "./json.ts";
 import type { CallScope } from "./ledger.ts";
 import type { LlmRequest, LlmResult, ModelRef } from "./llm.ts";
+import type { RoutedModels } from "./model-routing.ts";
 
 /** What somebody decided about a call of a tool. */
 export type ToolDecision =
@@ -41,6 +43,8 @@ export interface LlmCallContext {
   readonly signal: AbortSignal;
   /** Milliseconds since the epoch after which nobody waits for the answer; null for none. */
   readonly deadlineAt: number | null;
+  /** The step that asks; models are told apart by how they do on its requests where these have no taskType. */
+  readonly step?: string | undefined;
   /** Calls of it may have been made before, in another process perhaps. */
   readonly resumed: boolean;
   /** Null outside of tasks. */
@@ -53,9 +57,19 @@ export interface PreparedRequest<T> {
   readonly key: string;
   /** The models that are asked, the first one first. @throws NO_PROVIDER, INVALID_INPUT */
   models(): readonly ModelRef[];
+  /** Chooses for good: the caller keeps the choice, and asks with it. @throws NO_PROVIDER, INVALID_INPUT */
+  choose(runId: string): Promise<RoutedModels>;
   ask(ctx: LlmCallContext): Promise<LlmResult<T>>;
   /** The result that was stored as JSON, with what the schema makes of it. */
   restore(stored: Json): Promise<LlmResult<T>>;
+}
+
+/** Texts that are to be embedded. */
+export interface TextsToEmbed {
+  readonly texts: readonly string[];
+  readonly model: string | undefined;
+  readonly purpose: EmbedPurpose;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** Calls models. */
@@ -64,4 +78,9 @@ export interface ModelCalls {
   readonly instance: string;
   /** @throws INVALID_INPUT */
   prepare<T>(request: LlmRequest<T>): Promise<PreparedRequest<T>>;
+  /**
+   * Embeds texts. In a task each batch is remembered.
+   * @throws INVALID_INPUT for a model that is unknown; NO_PROVIDER, PROVIDER_ERROR, BUDGET_EXCEEDED
+   */
+  embed(texts: TextsToEmbed, ctx: LlmCallContext): Promise<Embedded>;
 }

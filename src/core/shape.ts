@@ -53,12 +53,25 @@ export interface NodeSpec {
   readonly requires?: readonly string[];
   /** A person is asked before it is carried out. */
   readonly approval?: boolean;
+  /** The graph that it recurs in, if that is known: tasks with one name and one shape are alike. */
+  readonly shape?: string;
+  /** What was learned about it: counts only where neither the task nor its step says something. */
+  readonly hint?: TaskHint;
+  /** The task that does the same: its output is this one's, and nothing is carried out. */
+  readonly same?: string;
   readonly retry?: {
     readonly baseMs?: number;
     readonly factor?: number;
     readonly maxDelayMs?: number;
     readonly jitter?: boolean;
   };
+}
+
+/** What the optimizer makes of a task: see DispatchHint in ./optimizer.ts. */
+export interface TaskHint {
+  readonly timeoutMs?: number;
+  readonly finalErrors?: readonly string[];
+  readonly model?: { readonly provider: string; readonly model: string };
 }
 
 /** src and dst are positions: 0… of this shape, {@link existing} ones of the definition it is added to. */

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { StepAgents } from "./agent.ts";
+import type { StepEmbed } from "./embedding.ts";
 import type { Decomposer, Goal } from "./goal.ts";
 import type { Json, Stored } from "./json.ts";
 import type { Budget, LlmRequest, LlmResult } from "./llm.ts";
@@ -112,6 +113,13 @@ export interface StepContext<Input = GoalInput, Args = Json> {
    * @throws INVALID_INPUT, NO_PROVIDER, PROVIDER_ERROR, RESPONSE_INVALID, RESPONSE_REFUSED, BUDGET_EXCEEDED
    */
   llm<T = null>(request: LlmRequest<T>, options?: LlmCallOptions): Promise<LlmResult<T>>;
+  /**
+   * Embeds a text, or many, on the run's account; `gp.embed` says how. Each batch is remembered for this task: a step that
+   * fails after a paid call, or is called again in the middle of many, does not pay again. As with `llm`, its time does
+   * not count as the step's.
+   * @throws INVALID_INPUT, NO_PROVIDER, PROVIDER_ERROR, BUDGET_EXCEEDED
+   */
+  readonly embed: StepEmbed;
   readonly channels: {
     /**
      * Stores a message in a channel and tells those who listen; returns its id. A step that is called again sends again,

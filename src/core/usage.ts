@@ -23,3 +23,17 @@ export const NO_USAGE: Usage = {
   costUsd: 0,
   estimated: false,
 };
+
+/** Both together. */
+export function sumUsage(a: Usage, b: Usage): Usage {
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
+    cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    reasoningTokens: a.reasoningTokens + b.reasoningTokens,
+    calls: a.calls + b.calls,
+    costUsd: a.costUsd === null || b.costUsd === null ? null : a.costUsd + b.costUsd,
+    estimated: a.estimated || b.estimated,
+  };
+}

@@ -6,7 +6,7 @@ import type { TaskProgress } from "../core/progress.ts";
 import type { Cancellation } from "./cancellation.ts";
 import type { ChildRuns } from "./children.ts";
 import type { TaskCall, TaskCode } from "./code.ts";
-import type { DefinitionNode } from "./definitions.ts";
+import type { DefinitionNode, RunDefinition } from "./definitions.ts";
 import type { Growth } from "./growth.ts";
 import type { ClaimedTask, RunInfo } from "./protocol.ts";
 
@@ -15,6 +15,8 @@ export interface AttemptOptions {
   readonly task: ClaimedTask;
   readonly run: RunInfo;
   readonly node: DefinitionNode;
+  /** Whose node it is. */
+  readonly definition?: Pick<RunDefinition, "hash"> | undefined;
   readonly inputs: Readonly<Record<string, Json>>;
   readonly code: TaskCode;
   /** Aborted by the worker (cancellation, its own end), and here when the time is up. */
@@ -27,6 +29,8 @@ export interface AttemptOptions {
   readonly agents?: TaskCall["agents"] | undefined;
   readonly storeProgress: (progress: TaskProgress) => Promise<void>;
   readonly models: ModelCalls;
+  /** Notes what a model's answer has used. */
+  readonly spend?: TaskCall["spend"] | undefined;
   readonly growth: () => Growth;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;

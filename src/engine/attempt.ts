@@ -5,7 +5,7 @@ import { retryDelayMs } from "../core/retry.ts";
 import { shapeToRows } from "../core/shape.ts";
 import type { AttemptOptions } from "./attempt-options.ts";
 import { AttemptTimer } from "./attempt-timer.ts";
-import type { TaskResult } from "./code.ts";
+import type { TaskPolicy, TaskResult } from "./code.ts";
 import type { DefinitionNode } from "./definitions.ts";
 import { checkSize, OneCall, stepOf, type Try } from "./one-call.ts";
 import type { Report } from "./protocol.ts";
@@ -19,7 +19,7 @@ import { Waits } from "./waits.ts";
  */
 export async function carryOut(options: AttemptOptions): Promise<Report | undefined> {
   const { abort, code, task, node } = options;
-  const { timeoutMs } = code.policy;
+  const timeoutMs = timeoutOf(code.policy, task.failures + 1);
   const waits = new Waits({ task, taskId: taskIdOf(node), children: options.children });
   let late: GoalpostError | undefined;
   const timer = new AttemptTimer(options.clock, timeoutMs, () => {
@@ -47,6 +47,13 @@ export async function carryOut(options: AttemptOptions): Promise<Report | undefi
       abort.abort(waits.suspension);
     }
   }
+}
+
+function timeoutOf({ timeoutMs, learnedTimeoutMs, maxAttempts }: TaskPolicy, attempt: number): number {
+  if (learnedTimeoutMs === undefined) {
+    return timeoutMs;
+  }
+  return attempt < maxAttempts ? learnedTimeoutMs : Math.max(timeoutMs, learnedTimeoutMs);
 }
 
 /** What `when` threw: the task fails at once, and that was no attempt. */
@@ -131,7 +138,7 @@ function complete(options: AttemptOptions, result: TaskResult): Report {
 
 function fail(options: AttemptOptions, thrown: unknown): Report {
   const attempt = options.task.failures + 1;
-  const { maxAttempts, retry } = options.code.policy;
+  const { maxAttempts, retry, finalErrors } = options.code.policy;
   const undecided = thrown instanceof ConditionError;
   const error = undecided ? thrown.cause : thrown;
   const record: ErrorRecord = {
@@ -139,7 +146,8 @@ function fail(options: AttemptOptions, thrown: unknown): Report {
     task:
       options.node.kind === "plan" ? null : { id: options.node.name, step: stepOf(options.node), attempt },
   };
-  const again = !undecided && attempt < maxAttempts && !(isGoalpostError(error) && !error.retryable);
+  const final = (isGoalpostError(error) && !error.retryable) || finalErrors?.includes(record.code);
+  const again = !undecided && attempt < maxAttempts && !final;
   options.logger.warn(
     { runId: options.run.id, taskId: options.node.name, attempt, code: record.code, retry: again },
     "an attempt failed",

@@ -1,5 +1,6 @@
 import type { AgentPort } from "../core/agent.ts";
 import type { Json } from "../core/json.ts";
+import type { LlmResult } from "../core/llm.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ModelCalls } from "../core/model-calls.ts";
 import type { RetryPolicy } from "../core/retry.ts";
@@ -47,6 +48,8 @@ export interface TaskCall {
   readonly deadlineAt: number | null;
   /** Does work whose time does not count, unless somebody gave the task a time of its own. */
   untimed<T>(work: () => Promise<T>): Promise<T>;
+  /** Notes what a model's answer has used; for the statistics. */
+  spend(answer: Pick<LlmResult, "provider" | "model" | "usage">): void;
   /** For tasks that plan. */
   growth(): Growth;
 }
@@ -62,6 +65,13 @@ export interface TaskPolicy {
   readonly timeoutMs: number;
   /** Whether somebody chose timeoutMs: all of the try counts then. Default false. */
   readonly timeoutGiven?: boolean | undefined;
+  /**
+   * Milliseconds that past runs suggest for one try. The last try has timeoutMs if that is longer: what was learned wrong
+   * costs time, not the run.
+   */
+  readonly learnedTimeoutMs?: number | undefined;
+  /** Codes of errors after which another try never helped. */
+  readonly finalErrors?: readonly string[] | undefined;
   readonly retry: RetryPolicy;
   /** Whether it is carried out only when somebody approved of it. */
   readonly approval: boolean;

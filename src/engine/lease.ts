@@ -15,6 +15,7 @@ export class Lease {
   #renewedAtMs: number | undefined;
   #lockGone = false;
   #cancel: (() => void) | undefined;
+  #stopped = false;
 
   constructor(clock: Clock, onLapse: () => void) {
     this.#clock = clock;
@@ -32,14 +33,15 @@ export class Lease {
     this.#watch();
   }
 
+  /** For good: the answer to a beat may still be on its way, and renews nothing. */
   stop(): void {
     this.#cancel?.();
-    this.#renewedAtMs = undefined;
+    this.#stopped = true;
   }
 
   #watch(): void {
     this.#cancel?.();
-    if (this.#renewedAtMs === undefined) {
+    if (this.#renewedAtMs === undefined || this.#stopped) {
       return;
     }
     const lastsMs = this.#lockGone ? LEASE_MS.lockGone : LEASE_MS.otherwise;

@@ -98,6 +98,10 @@ export class OneCall implements TaskCall {
     return this.#options.code.policy.timeoutGiven ? work() : this.#timer.hold(work);
   }
 
+  spend(answer: Parameters<TaskCall["spend"]>[0]): void {
+    this.#options.spend?.(answer);
+  }
+
   growth(): Growth {
     return this.#options.growth();
   }

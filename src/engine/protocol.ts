@@ -282,6 +282,8 @@ export interface StartRow {
   readonly deadlineMs: number | null;
   /** Milliseconds until the run starts. */
   readonly delayMs?: number;
+  /** Milliseconds that it stands behind its start in the order of runs. Default 0. */
+  readonly keyDelayMs?: number;
   /** Tasks of the run that may run at once; null for any number. */
   readonly maxParallel?: number | null;
   /** Transitions are written to goalpost.events. */
@@ -339,6 +341,7 @@ export function encodeStart(row: StartRow): BatchRow {
     row.delayMs ?? 0,
     row.traced ?? false,
     encodeBudget(row.budget),
+    row.keyDelayMs ?? 0,
   ]);
   const planned = row.shape !== null || row.settings !== null;
   const shape = planned ? `[${JSON.stringify(row.settings)},${row.shape ?? "null"}]` : null;

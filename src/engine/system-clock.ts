@@ -6,6 +6,7 @@ const MAX_DELAY_MS = 2_147_483_647;
 /** The machine's clock; the database uses its own. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   databaseNow: () => null,
   timer(delayMs, fire) {
     let timeout: NodeJS.Timeout;

@@ -5,7 +5,7 @@ import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ModelCalls } from "../core/model-calls.ts";
 import type { TaskProgress } from "../core/progress.ts";
-import { carryOut } from "./attempt.ts";
+import type { Tried } from "../core/tried.ts";
 import type { AttemptOptions } from "./attempt-options.ts";
 import { Cancellation } from "./cancellation.ts";
 import type { ChildRuns } from "./children.ts";
@@ -14,6 +14,7 @@ import { DefinitionCache } from "./definitions.ts";
 import { Exchange } from "./exchange.ts";
 import { growthMaker } from "./growth.ts";
 import { loadDefinitions } from "./load-definitions.ts";
+import { observed } from "./observe-try.ts";
 import { type PreparedTask, prepareTasks } from "./prepare-tasks.ts";
 import { Presence, type PresenceOptions } from "./presence.ts";
 import type { ClaimedTask, FinishedRun, FleetView, Reply, Report, StartRow } from "./protocol.ts";
@@ -52,6 +53,8 @@ export interface WorkerOptions extends PresenceOptions {
     progress: TaskProgress,
   ) => Promise<void>;
   readonly models: ModelCalls;
+  /** Told of every try that ended. Default: nobody is. */
+  readonly onTried?: ((tried: Tried) => void) | undefined;
   readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
 }
 
@@ -342,7 +345,7 @@ export class Worker {
 
   /** Whatever goes wrong around a try, a logger that throws included, the task is settled. */
   #attempt(options: AttemptOptions): Promise<Report | undefined> {
-    return carryOut(options).catch((error: unknown): Report => {
+    return observed(options, this.#options.onTried).catch((error: unknown): Report => {
       const message = error instanceof Error ? error.message : String(error);
       const payload = JSON.stringify({ code: "STEP_FAILED", message, task: null });
       return {

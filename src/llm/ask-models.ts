@@ -1,9 +1,10 @@
 import { GoalpostError } from "../core/errors.ts";
-import type { LlmRequest } from "../core/llm.ts";
+import type { LlmRequest, ModelRef } from "../core/llm.ts";
 import { ModelError, type ModelErrorKind, type ModelRequest, type ModelResponse } from "../core/model.ts";
 import type { LlmCallContext } from "../core/model-calls.ts";
 import { type RetryPolicy, retryDelayMs } from "../core/retry.ts";
 import { callModel, isModelError } from "./call-model.ts";
+import type { CallTrail } from "./call-trail.ts";
 import { type Candidate, IN_PLACE_MS, type LlmParts } from "./llm-parts.ts";
 import { sleep } from "./sleep.ts";
 import type { UsageTally } from "./token-usage.ts";
@@ -22,6 +23,7 @@ export interface Ask {
   readonly request: (candidate: Candidate) => ModelRequest;
   readonly ctx: LlmCallContext;
   readonly tally: UsageTally;
+  readonly trail: CallTrail;
 }
 
 /** An answer, and which of the candidates gave it. */
@@ -45,9 +47,15 @@ const ELSEWHERE: ReadonlySet<ModelErrorKind> = new Set([...PASSING, "not_found",
 const CROWDED: ReadonlySet<ModelErrorKind> = new Set(["rate_limited", "overloaded"]);
 const MALFORMED_TRIES = 2;
 
+/** What a call is made of by name: a model, or an embedder. */
+interface Asked {
+  readonly provider: { readonly name: string };
+  readonly model: string;
+}
+
 /** How a model failed for good. */
-interface Failure {
-  readonly candidate: Candidate;
+export interface Failure {
+  readonly candidate: Asked;
   readonly error: ModelError;
   readonly tries: number;
 }
@@ -76,11 +84,13 @@ export async function askModels(
   const failures: Failure[] = [];
   for (const [index, candidate] of candidates.entries()) {
     const isLast = index === candidates.length - 1;
-    const answer = await askOne(parts, { candidate, isLast }, ask);
+    const call = (): Promise<ModelResponse> => answerOf(parts, candidate, ask);
+    const answer = await tryModel(parts, { candidate, isLast, call }, ask);
     if (!("error" in answer)) {
       return { response: answer, index };
     }
     failures.push(answer);
+    ask.trail.gaveUp(refOf(candidate), answer.error.kind);
     if (!ELSEWHERE.has(answer.error.kind)) {
       break;
     }
@@ -93,14 +103,23 @@ export async function askModels(
   throw finalError(failures);
 }
 
-async function askOne(
+/** What is tried several times, and how patiently. */
+interface Tried<T> {
+  readonly candidate: Asked;
+  /** Nobody else can be asked. */
+  readonly isLast: boolean;
+  readonly call: () => Promise<T>;
+}
+
+/** Calls a model until it answers, or fails for good. @throws what is no ModelError */
+export async function tryModel<T extends object>(
   parts: LlmParts,
-  { candidate, isLast }: { candidate: Candidate; isLast: boolean },
-  ask: Ask,
-): Promise<ModelResponse | Failure> {
+  { candidate, isLast, call }: Tried<T>,
+  ask: Pick<Ask, "limits" | "ctx">,
+): Promise<T | Failure> {
   for (let tries = 1; ; tries++) {
     try {
-      return await answerOf(parts, candidate, ask);
+      return await call();
     } catch (error) {
       if (!isModelError(error)) {
         throw error;
@@ -115,20 +134,25 @@ async function askOne(
 
 async function answerOf(parts: LlmParts, candidate: Candidate, ask: Ask): Promise<ModelResponse> {
   const { timeoutMs = DEFAULT_CALL_TIMEOUT_MS, budget, onText } = ask.limits;
-  const { ctx, tally } = ask;
+  const { ctx, tally, trail } = ask;
   const request = ask.request(candidate);
-  const response = await callModel(parts, { ...candidate, request, timeoutMs, budget, onText, ctx, tally });
+  const call = { ...candidate, request, timeoutMs, budget, onText, ctx, tally, trail };
+  const response = await callModel(parts, call);
   if (response.finishReason === "refusal" || response.finishReason === "content_filter") {
     throw new Refusal(response);
   }
   return response;
 }
 
+function refOf({ provider, model }: Candidate): ModelRef {
+  return { provider: provider.name, model };
+}
+
 /** Waits for the next try; false if there is none. */
 async function beforeNextTry(
   parts: LlmParts,
   { candidate, error, tries, isLast }: Failure & { readonly isLast: boolean },
-  { limits, ctx }: Ask,
+  { limits, ctx }: Pick<Ask, "limits" | "ctx">,
 ): Promise<boolean> {
   const delayMs = Math.max(retryDelayMs(BACKOFF, tries, parts.random()), error.retryAfterMs ?? 0);
   if (CROWDED.has(error.kind)) {
@@ -155,13 +179,14 @@ async function beforeNextTry(
 }
 
 /** Others need not find out by themselves. That they are told is worth no wait. */
-function holdBack({ ledger, logger }: LlmParts, { provider, model }: Candidate, delayMs: number): void {
+function holdBack({ ledger, logger }: LlmParts, { provider, model }: Asked, delayMs: number): void {
   ledger.holdBack(provider.name, model, delayMs).catch((error: unknown) => {
     logger.warn({ provider: provider.name, error: String(error) }, "other callers could not be held back");
   });
 }
 
-function finalError(failures: readonly Failure[]): GoalpostError {
+/** PROVIDER_ERROR or RESPONSE_REFUSED, by the last that failed. */
+export function finalError(failures: readonly Failure[]): GoalpostError {
   const last = failures.at(-1) as Failure;
   const { candidate, error, tries } = last;
   const details = {

@@ -1,9 +1,11 @@
 import { v7 as newId } from "uuid";
+import type { Clock } from "../core/clock.ts";
 import { GoalpostError, isGoalpostError } from "../core/errors.ts";
 import type { CallOutcome, ExceededBudget, PlannedCall, Price } from "../core/ledger.ts";
 import type { Budget } from "../core/llm.ts";
 import { ModelError, type ModelRequest, type ModelResponse, type TokenUsage } from "../core/model.ts";
 import type { LlmCallContext } from "../core/model-calls.ts";
+import type { CallTrail } from "./call-trail.ts";
 import { estimateCall, estimateUsage } from "./estimate.ts";
 import { type Candidate, IN_PLACE_MS, type LlmParts } from "./llm-parts.ts";
 import { limited, sleep } from "./sleep.ts";
@@ -19,6 +21,7 @@ export interface ModelCall extends Candidate {
   readonly budget: Budget | undefined;
   readonly onText: ((text: string) => void) | undefined;
   readonly tally: UsageTally;
+  readonly trail: CallTrail;
   readonly ctx: LlmCallContext;
 }
 
@@ -36,7 +39,8 @@ interface Progress {
  */
 export async function callModel(parts: LlmParts, call: ModelCall): Promise<ModelResponse> {
   const planned = plan(parts, call);
-  await reserve(parts, call, planned);
+  await reserve(parts, call.ctx, planned);
+  const startedAt = parts.clock.now();
   const progress: Progress = { usage: null, text: "", firstTextMs: null };
   let response: ModelResponse;
   try {
@@ -45,7 +49,7 @@ export async function callModel(parts: LlmParts, call: ModelCall): Promise<Model
     await settleFailed(parts, { call, planned, progress, error });
     throw error;
   }
-  await settleAnswered(parts, { call, planned, progress, response });
+  await settleAnswered(parts, { call, planned, progress, response, startedAt });
   return response;
 }
 
@@ -65,8 +69,11 @@ function plan(parts: LlmParts, { provider, request, budget, ctx }: ModelCall): P
   };
 }
 
-async function reserve(parts: LlmParts, call: ModelCall, planned: PlannedCall): Promise<void> {
-  const { ctx } = call;
+/**
+ * Waits until the ledger has room for a call.
+ * @throws BUDGET_EXCEEDED, ModelError, or the signal's reason
+ */
+export async function reserve(parts: LlmParts, ctx: LlmCallContext, planned: PlannedCall): Promise<void> {
   for (let waitedMs = 0; ; ) {
     ctx.signal.throwIfAborted();
     const answer = await parts.ledger.reserve(planned);
@@ -115,29 +122,41 @@ async function generate(
   parts: LlmParts,
   { call, callId, progress }: { call: ModelCall; callId: string; progress: Progress },
 ): Promise<ModelResponse> {
-  const { provider, request, ctx } = call;
+  const { provider, request } = call;
   const { clock } = parts;
   const startedAt = clock.now();
-  const timeoutMs = Math.max(0, Math.min(call.timeoutMs, (ctx.deadlineAt ?? Infinity) - startedAt));
-  const late = (): Error =>
-    new ModelError("timeout", `there was no answer within ${timeoutMs} ms`, { mayBeBilled: true });
   const tell = (text: string): void => {
     progress.firstTextMs ??= clock.now() - startedAt;
     progress.text += text;
     call.onText?.(text);
   };
+  return withinTime(clock, call, (signal, timeoutMs) =>
+    provider.models.generate(request, {
+      signal,
+      timeoutMs,
+      callId,
+      ...(call.onText && { onText: tell }),
+      onUsage: (usage) => {
+        progress.usage = usage;
+      },
+    }),
+  );
+}
+
+/**
+ * Calls an adapter with the time that is left.
+ * @throws ModelError, or the signal's reason
+ */
+export async function withinTime<T>(
+  clock: Clock,
+  { timeoutMs, ctx }: { readonly timeoutMs: number; readonly ctx: LlmCallContext },
+  work: (signal: AbortSignal, timeoutMs: number) => Promise<T>,
+): Promise<T> {
+  const ms = Math.max(0, Math.min(timeoutMs, (ctx.deadlineAt ?? Infinity) - clock.now()));
+  const late = (): Error =>
+    new ModelError("timeout", `there was no answer within ${ms} ms`, { mayBeBilled: true });
   try {
-    return await limited({ clock, signal: ctx.signal, ms: timeoutMs, late }, async (signal) =>
-      provider.models.generate(request, {
-        signal,
-        timeoutMs,
-        callId,
-        ...(call.onText && { onText: tell }),
-        onUsage: (usage) => {
-          progress.usage = usage;
-        },
-      }),
-    );
+    return await limited({ clock, signal: ctx.signal, ms, late }, async (signal) => work(signal, ms));
   } catch (error) {
     throw ctx.signal.aborted ? ctx.signal.reason : toModelError(error);
   }
@@ -163,16 +182,19 @@ interface Answered {
   readonly planned: PlannedCall;
   readonly progress: Progress;
   readonly response: ModelResponse;
+  readonly startedAt: number;
 }
 
 async function settleAnswered(
   parts: LlmParts,
-  { call, planned, progress, response }: Answered,
+  { call, planned, progress, response, startedAt }: Answered,
 ): Promise<void> {
   const text = response.text + JSON.stringify(response.toolCalls);
   const usage = response.usage ?? progress.usage ?? estimateUsage(call.request, text);
   const price = parts.prices.price(planned, usage, response.costUsd);
+  const durationMs = parts.clock.now() - startedAt;
   call.tally.add(usage, price.costNanoUsd);
+  call.trail.called(planned, { usage, costNanoUsd: price.costNanoUsd, durationMs });
   await parts.settlements.settle({
     ...outcomeOf(planned, progress, { usage, price }),
     status: "ok",
@@ -194,10 +216,10 @@ async function settleFailed(parts: LlmParts, { call, planned, progress, error }:
   const failure = isModelError(error) ? error : undefined;
   const usage = usedSoFar(call, progress) ?? (failure?.mayBeBilled === false ? NOTHING : null);
   const price = usage === NOTHING ? FREE : usage && parts.prices.price(planned, usage);
-  call.tally.add(
-    usage ?? plainUsage(planned.inputTokens, planned.outputTokens, true),
-    price ? price.costNanoUsd : planned.costNanoUsd,
-  );
+  const used = usage ?? plainUsage(planned.inputTokens, planned.outputTokens, true);
+  const costNanoUsd = price ? price.costNanoUsd : planned.costNanoUsd;
+  call.tally.add(used, costNanoUsd);
+  call.trail.called(planned, { usage: used, costNanoUsd, durationMs: null });
   await parts.settlements.settle({
     ...outcomeOf(planned, progress, { usage, price }),
     status: failure ? "error" : "aborted",
@@ -206,8 +228,8 @@ async function settleFailed(parts: LlmParts, { call, planned, progress, error }:
   });
 }
 
-const NOTHING = plainUsage(0, 0, false);
-const FREE: Price = { costNanoUsd: 0n, priceSource: "provider", unitPrices: null };
+export const NOTHING: TokenUsage = plainUsage(0, 0, false);
+export const FREE: Price = { costNanoUsd: 0n, priceSource: "provider", unitPrices: null };
 
 /** What a call used that failed: as the provider told, and what it wrote since. Null if it told nothing. */
 function usedSoFar({ request }: ModelCall, { usage, text }: Progress): TokenUsage | null {
@@ -215,9 +237,10 @@ function usedSoFar({ request }: ModelCall, { usage, text }: Progress): TokenUsag
   return usage && written > usage.outputTokens ? { ...usage, outputTokens: written, estimated: true } : usage;
 }
 
-function outcomeOf(
+/** What is told of any call that ended. */
+export function outcomeOf(
   { callId }: PlannedCall,
-  { firstTextMs }: Progress,
+  { firstTextMs }: Pick<Progress, "firstTextMs">,
   { usage, price }: { usage: TokenUsage | null; price: Price | null },
 ): Omit<CallOutcome, "status"> {
   return {

@@ -1,7 +1,9 @@
+import { checkFields } from "../core/budget.ts";
 import { GoalpostError } from "../core/errors.ts";
 import { isObject } from "../core/json.ts";
 import type { Budget, LlmRequest, LlmTool } from "../core/llm.ts";
 import { check, checkOneOf } from "../core/policy.ts";
+import { checkRouting } from "./routing-options.ts";
 
 const ROLES = ["system", "user", "assistant", "tool"];
 const MAX_MESSAGES = 10_000;
@@ -33,7 +35,9 @@ export function checkRequest(request: LlmRequest): void {
     throw wrong("onText", request.onText, "a function");
   }
   checkStop(request.stop);
+  checkRouting(request.routing, "routing");
   checkFallbacks(request.fallbacks);
+  checkCascade(request);
   checkTools(request.tools);
   checkBudget(request.budget);
 }
@@ -98,11 +102,38 @@ function checkFallbacks(fallbacks: unknown): void {
   if (fallbacks !== undefined && !Array.isArray(fallbacks)) {
     throw wrong("fallbacks", fallbacks, "an array of { provider, model }");
   }
-  for (const [index, ref] of (fallbacks ?? []).entries()) {
+  checkRefs(fallbacks ?? [], "fallbacks");
+}
+
+function checkRefs(refs: readonly unknown[], what: string): void {
+  for (const [index, ref] of refs.entries()) {
     const { provider, model } = isObject(ref) ? ref : {};
     if (typeof provider !== "string" || typeof model !== "string" || provider === "" || model === "") {
-      throw wrong(`fallbacks[${index}]`, ref, "{ provider, model }");
+      throw wrong(`${what}[${index}]`, ref, "{ provider, model }");
     }
+  }
+}
+
+const LEAST_MODELS = 2;
+
+function checkCascade({ cascade, model = "auto", schema }: LlmRequest): void {
+  if (cascade === undefined) {
+    return;
+  }
+  if (!isObject(cascade)) {
+    throw wrong("cascade", cascade, "an object with models and verify");
+  }
+  const { models, verify } = cascade as Record<string, unknown>;
+  checkFields({ ...cascade }, ["models", "verify"], "cascade");
+  if (!Array.isArray(models) || models.length < LEAST_MODELS) {
+    throw wrong("cascade.models", models, "an array of two or more { provider, model }, the weakest first");
+  }
+  checkRefs(models, "cascade.models");
+  if (verify === undefined ? schema === undefined : typeof verify !== "function") {
+    throw wrong("cascade.verify", verify, "a function; it may be left out where there is a schema");
+  }
+  if (model !== "auto") {
+    throw new GoalpostError("INVALID_INPUT", "cascade names the models: leave model out");
   }
 }
 

@@ -5,11 +5,12 @@ import type { ModelRequest, ModelResponse } from "../core/model.ts";
 import type { LlmCallContext } from "../core/model-calls.ts";
 import type { Usage } from "../core/usage.ts";
 import { askModels } from "./ask-models.ts";
+import { CallTrail, type TrailEnd } from "./call-trail.ts";
 import type { Candidate, LlmParts } from "./llm-parts.ts";
 import type { CompiledSchema } from "./schemas.ts";
 import { parseAnswer, repairTurn, schemaPrompt } from "./structured.ts";
 import { UsageTally } from "./token-usage.ts";
-import { type CompiledTools, carryOutCalls } from "./tools.ts";
+import { type CompiledTools, carryOutCalls, fitsTool } from "./tools.ts";
 
 const DEFAULT_OUTPUT_TOKENS = 4096;
 /** What a structured answer may have that was cut off at the default. */
@@ -45,6 +46,17 @@ type Verdict = { readonly done: true; readonly parsed: unknown } | { readonly do
 
 const ANOTHER: Verdict = { done: false };
 
+/** Whom a conversation is with, and where it is held. */
+export interface ConversationPlace {
+  /** The best first. */
+  readonly candidates: readonly Candidate[];
+  readonly ctx: LlmCallContext;
+  /** Of a request that takes several conversations: what all of them used. */
+  readonly tally?: UsageTally | undefined;
+  /** Tells the turns of these conversations apart. */
+  readonly prefix?: string | undefined;
+}
+
 /**
  * One request, from the first call to the answer: tools are carried out and answers repaired until the model is done.
  * In a task every turn that is followed by another is remembered, so that what was paid for is not paid again.
@@ -53,7 +65,10 @@ export class Conversation {
   readonly #parts: LlmParts;
   readonly #compiled: CompiledRequest;
   readonly #ctx: LlmCallContext;
-  readonly #tally = new UsageTally();
+  readonly #tally: UsageTally;
+  readonly #prefix: string;
+  /** Which models were asked, and how they did. */
+  readonly trail: CallTrail = new CallTrail();
   readonly #added: LlmMessage[] = [];
   /** Those that are asked yet: who has answered is asked on. */
   #candidates: readonly Candidate[];
@@ -61,18 +76,16 @@ export class Conversation {
   #turns = 0;
   #rounds = 0;
   #repairs = 0;
+  #end: TrailEnd | undefined;
 
-  // biome-ignore lint/complexity/useMaxParams: parts, what, and where.
-  constructor(
-    parts: LlmParts,
-    compiled: CompiledRequest,
-    candidates: readonly Candidate[],
-    ctx: LlmCallContext,
-  ) {
+  constructor(parts: LlmParts, compiled: CompiledRequest, place: ConversationPlace) {
+    const { candidates, ctx, tally = new UsageTally(), prefix = "" } = place;
     this.#parts = parts;
     this.#compiled = compiled;
     this.#candidates = candidates;
     this.#ctx = ctx;
+    this.#tally = tally;
+    this.#prefix = prefix;
     this.#outputTokens = compiled.request.maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS;
   }
 
@@ -83,15 +96,25 @@ export class Conversation {
       const verdict = await this.#judge(taken);
       if (verdict.done) {
         this.#added.push(toMessage(taken.turn));
+        this.#ended(taken.turn, this.#compiled.schema ? true : null);
         return this.#result(taken.turn, verdict.parsed);
       }
     }
   }
 
+  /** How it ended; undefined if no model had the last word. */
+  get end(): TrailEnd | undefined {
+    return this.#end;
+  }
+
+  #ended({ provider, model, finishReason }: Turn, valid: boolean | null): void {
+    this.#end = { model: { provider, model }, finishReason, valid };
+  }
+
   async #take(): Promise<Taken> {
     const { task } = this.#ctx;
     const ordinal = this.#turns++;
-    const known = task?.recall(turnKey(ordinal)) as unknown as Turn | undefined;
+    const known = task?.recall(this.#turnKey(ordinal)) as unknown as Turn | undefined;
     if (known) {
       const at = this.#candidates.findIndex(
         ({ provider, model }) => provider.name === known.provider && model === known.model,
@@ -109,6 +132,7 @@ export class Conversation {
       request: (candidate) => this.#requestFor(candidate),
       ctx: this.#ctx,
       tally: this.#tally,
+      trail: this.trail,
     });
     this.#candidates = this.#candidates.slice(index);
     const [{ provider, model }] = this.#candidates as [Candidate];
@@ -182,6 +206,7 @@ export class Conversation {
       );
     }
     await this.#keep(taken);
+    await this.#countTools(turn);
     const results =
       this.#rounds === this.#maxRounds
         ? turn.toolCalls.map(({ id }) => refuse(id))
@@ -189,6 +214,7 @@ export class Conversation {
             calls: turn.toolCalls,
             tools: this.#compiled.tools,
             turn: ordinal,
+            prefix: this.#prefix,
             ctx: this.#ctx,
           });
     this.#rounds += 1;
@@ -199,6 +225,7 @@ export class Conversation {
   async #allowMore(taken: Taken): Promise<void> {
     const limit = this.#outputTokens;
     if (this.#compiled.request.maxOutputTokens !== undefined || limit !== DEFAULT_OUTPUT_TOKENS) {
+      this.#ended(taken.turn, false);
       throw new GoalpostError(
         "RESPONSE_INVALID",
         `the answer of ${nameOf(taken.turn)} was cut off at ${limit} tokens; raise maxOutputTokens`,
@@ -211,8 +238,10 @@ export class Conversation {
 
   async #repair(taken: Taken, problems: readonly string[]): Promise<void> {
     if (this.#repairs >= (this.#compiled.request.maxRepairs ?? DEFAULT_REPAIRS)) {
+      this.#ended(taken.turn, false);
       throw invalid(taken.turn, problems, this.#repairs);
     }
+    this.trail.repaired(taken.turn);
     await this.#keep(taken);
     this.#repairs += 1;
     this.#added.push(toMessage(taken.turn), { role: "user", content: repairTurn(problems) });
@@ -220,8 +249,19 @@ export class Conversation {
 
   async #keep({ turn, ordinal, recalled }: Taken): Promise<void> {
     if (!recalled) {
-      await this.#ctx.task?.remember(turnKey(ordinal), turn);
+      await this.#ctx.task?.remember(this.#turnKey(ordinal), turn);
     }
+  }
+
+  #turnKey(ordinal: number): string {
+    return `${this.#prefix}turn/${ordinal}`;
+  }
+
+  async #countTools(turn: Turn): Promise<void> {
+    const { tools } = this.#compiled;
+    const fits = await Promise.all(turn.toolCalls.map((call) => fitsTool(call, tools)));
+    const good = fits.filter(Boolean).length;
+    this.trail.usedTools(turn, { good, bad: fits.length - good });
   }
 
   async #result(turn: Turn, parsed: unknown): Promise<LlmResult> {
@@ -254,10 +294,6 @@ export class Conversation {
     }
     return this.#tally.usage;
   }
-}
-
-function turnKey(ordinal: number): string {
-  return `turn/${ordinal}`;
 }
 
 function withSystem(messages: readonly LlmMessage[], text: string): readonly LlmMessage[] {

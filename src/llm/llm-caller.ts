@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
 import { GoalpostError } from "../core/errors.ts";
-import { canonicalJson } from "../core/json.ts";
-import type { LlmRequest, LlmResult } from "../core/llm.ts";
+import { canonicalJson, type Json } from "../core/json.ts";
+import type { Cascade, LlmRequest, LlmResult } from "../core/llm.ts";
 import type { LlmCallContext, PreparedRequest } from "../core/model-calls.ts";
+import { runCascade } from "./cascade.ts";
 import { checkRequest } from "./check-request.ts";
-import { type CompiledRequest, Conversation, invalid } from "./conversation.ts";
+import { type ChoicePlace, chooseModels } from "./choose-models.ts";
+import { type CompiledRequest, invalid } from "./conversation.ts";
+import { converseOnce } from "./converse.ts";
 import type { LlmParts } from "./llm-parts.ts";
 import { compileSchema } from "./schemas.ts";
 import { selectModels } from "./select-model.ts";
@@ -29,20 +32,40 @@ export async function prepareRequest<T>(
     key: keyOf(compiled),
     models: () =>
       selectModels(parts, request).map(({ provider, model }) => ({ provider: provider.name, model })),
+    choose: async (runId) => {
+      const place = { requestId: null, runId, labels: null, step: undefined, offCriticalPath: true };
+      const { candidates, draw } = await chooseModels(parts, request, place);
+      const models = candidates.map(({ provider, model }) => ({ provider: provider.name, model }));
+      return { models, choice: draw?.choice ?? null };
+    },
     ask: async (ctx) => {
       refuseSideEffects(compiled, ctx);
-      const candidates = selectModels(parts, request);
-      return (await new Conversation(parts, compiled, candidates, ctx).run()) as LlmResult<T>;
+      const place = placeOf(ctx);
+      const { cascade } = request;
+      if (cascade) {
+        const on = { compiled, cascade: cascade as Cascade, ctx, place };
+        const restoreStage = (stored: Json) => restore(compiled, stored as unknown as LlmResult<null>);
+        return (await runCascade(parts, { ...on, restore: restoreStage })) as LlmResult<T>;
+      }
+      const chosen = await chooseModels(parts, request, place);
+      return (await converseOnce(parts, { compiled, ctx, chosen })) as LlmResult<T>;
     },
     restore: (stored) => restore<T>(compiled, stored as unknown as LlmResult<null>),
   };
 }
 
+/** In a task others may wait for the answer; outside nobody knows of any who do. */
+function placeOf({ requestId, scope, step, task }: LlmCallContext): ChoicePlace {
+  const { runId, labels } = scope;
+  return { requestId, runId, labels, step, offCriticalPath: task === null };
+}
+
 /** Tells requests apart by what is asked, not by how patiently. */
 function keyOf({ request, schema, tools }: CompiledRequest): string {
-  const { onText: _, timeoutMs, maxAttempts, budget, ...asked } = request;
+  const { onText: _, timeoutMs, maxAttempts, budget, routing, cascade, ...asked } = request;
   const described = {
     ...asked,
+    cascade: cascade?.models,
     schema: schema?.json,
     tools: Object.fromEntries(
       [...tools.values()].map(({ spec, tool }) => [

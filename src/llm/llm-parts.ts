@@ -1,14 +1,21 @@
 import type { Clock } from "../core/clock.ts";
+import type { Embedder } from "../core/embedding.ts";
 import type { Ledger, PriceBook } from "../core/ledger.ts";
 import type { LlmOptions } from "../core/llm-options.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ChatModels } from "../core/model.ts";
+import type { ModelRouting } from "../core/model-routing.ts";
+import type { EmbedderSettings } from "./adapters/embedder-settings.ts";
 import type { Settlements } from "./settlements.ts";
 
 /** A provider that is configured. */
 export interface LlmProvider {
   readonly name: string;
   readonly models: ChatModels;
+  /** Makes embedders; absent where the provider has none. */
+  readonly embedder?: ((settings: EmbedderSettings) => Embedder) | undefined;
+  /** The embedding model of requests that name none. */
+  readonly embedModel?: string | undefined;
 }
 
 /** What calls of models are made with. */
@@ -20,7 +27,9 @@ export interface LlmParts {
   readonly settlements: Settlements;
   /** In the order of preference. */
   readonly providers: readonly LlmProvider[];
-  readonly options: Pick<LlmOptions, "providers" | "models">;
+  readonly options: Pick<LlmOptions, "providers" | "models" | "routing">;
+  /** Undefined: by the table alone, and nobody takes note. */
+  readonly routing?: ModelRouting | undefined;
   /** A number in [0, 1). */
   readonly random: () => number;
 }

@@ -1,11 +1,15 @@
+import type { Embedder } from "../core/embedding.ts";
 import { isObject } from "../core/json.ts";
 import type { LlmOptions, ProviderOptions } from "../core/llm-options.ts";
 import type { Logger } from "../core/logger.ts";
 import type { ChatModels } from "../core/model.ts";
 import { anthropic } from "./adapters/anthropic.ts";
+import type { EmbedderSettings } from "./adapters/embedder-settings.ts";
 import { type Endpoint, NO_KEY } from "./adapters/endpoint.ts";
 import { gemini } from "./adapters/gemini.ts";
+import { geminiEmbedder } from "./adapters/gemini-embedder.ts";
 import { openAi } from "./adapters/openai.ts";
+import { openAiEmbedder } from "./adapters/openai-embedder.ts";
 import {
   checkProvider,
   checkUrl,
@@ -24,6 +28,10 @@ export interface Provider {
   /** "custom": `ChatModels` of the user's own. */
   readonly kind: ProviderKind | "custom";
   readonly models: ChatModels;
+  /** Makes embedders; absent where the provider has none. */
+  readonly embedder?: ((settings: EmbedderSettings) => Embedder) | undefined;
+  /** The embedding model of requests that name none. */
+  readonly embedModel?: string | undefined;
 }
 
 interface Vendor {
@@ -124,7 +132,27 @@ function makeProvider(
     headers: options.headers ?? {},
     fetch: options.fetch,
   };
-  return { name, kind, models: modelsOf(kind, endpoint, options.api) };
+  return { name, kind, models: modelsOf(kind, endpoint, options.api), ...embeddingOf(kind, endpoint) };
+}
+
+/** Anthropic has no models that embed; which ones a server of the user's has nobody knows. */
+function embeddingOf(kind: ProviderKind, endpoint: Endpoint): Pick<Provider, "embedder" | "embedModel"> {
+  switch (kind) {
+    case "anthropic":
+      return {};
+    case "gemini":
+      return {
+        embedder: (settings) => geminiEmbedder(endpoint, settings),
+        embedModel: "gemini-embedding-001",
+      };
+    case "openai":
+      return {
+        embedder: (settings) => openAiEmbedder(endpoint, settings),
+        embedModel: "text-embedding-3-small",
+      };
+    case "openai-compatible":
+      return { embedder: (settings) => openAiEmbedder(endpoint, settings) };
+  }
 }
 
 /** Servers of one's own often want no key. */

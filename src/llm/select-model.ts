@@ -72,6 +72,31 @@ export function selectModels(sources: Sources, wanted: Wanted): readonly Candida
   }));
 }
 
+const COMPLEXITIES: readonly Complexity[] = ["simple", "medium", "complex"];
+
+/**
+ * The models that may be chosen for a request that leaves it to "auto": those of the user's table if there is one, else of
+ * the built-in one; what is there for its complexity first, the first one the table's choice.
+ */
+export function routableModels(sources: Sources, wanted: Wanted): readonly ModelRef[] {
+  const { provider = AUTO } = wanted;
+  const named = provider === AUTO ? undefined : provider;
+  if (sources.providers.length === 0) {
+    throw noProvider(sources, "no model can be called: no provider is configured");
+  }
+  const own = complexityOf(wanted.taskType);
+  const order = [own, ...COMPLEXITIES.filter((complexity) => complexity !== own)];
+  const [first] = fromTables(sources, own, named);
+  const names = new Set(sources.providers.map(({ name }) => name));
+  const users = order
+    .flatMap((complexity) => sources.options.models?.[complexity] ?? [])
+    .filter((ref) => names.has(ref.provider) && (named === undefined || ref.provider === named));
+  const refs =
+    users.length > 0 ? users : order.flatMap((complexity) => fromTables(sources, complexity, named));
+  const all = [...(first ? [first] : []), ...refs];
+  return [...new Map(all.map((ref) => [`${ref.provider}/${ref.model}`, ref])).values()];
+}
+
 function fromTables(sources: Sources, complexity: Complexity, named: string | undefined): ModelRef[] {
   const { providers, options } = sources;
   const serving = providers.filter(({ name }) => named === undefined || name === named);

@@ -37,6 +37,8 @@ export interface ToolRound {
   readonly tools: CompiledTools;
   /** Which turn it is, from 0. */
   readonly turn: number;
+  /** Tells apart conversations that are held for one request. */
+  readonly prefix: string;
   readonly ctx: LlmCallContext;
 }
 
@@ -67,8 +69,8 @@ interface OneCall extends ToolRound {
 }
 
 async function resultOf(parts: LlmParts, one: OneCall): Promise<ToolResult> {
-  const { call, tools, turn, index, ctx } = one;
-  const key = `tool/${turn}/${index}`;
+  const { call, tools, turn, index, ctx, prefix } = one;
+  const key = `${prefix}tool/${turn}/${index}`;
   const known = ctx.task?.recall(key);
   if (known !== undefined) {
     return known as unknown as ToolResult;
@@ -92,12 +94,18 @@ async function resultOf(parts: LlmParts, one: OneCall): Promise<ToolResult> {
   return ctx.task ? ctx.task.keepBusy(work) : work();
 }
 
-async function decide(tool: LlmTool, { call, turn, index, ctx }: OneCall): Promise<ToolDecision> {
+async function decide(tool: LlmTool, { call, turn, index, ctx, prefix }: OneCall): Promise<ToolDecision> {
   if (!tool.sideEffect || !ctx.task) {
     return { approved: true, args: call.args };
   }
-  const id = uuidOf(`${turn}/${index}`, ctx.requestId);
+  const id = uuidOf(`${prefix}${turn}/${index}`, ctx.requestId);
   return ctx.task.approve({ id, tool: call.name, args: call.args });
+}
+
+/** Whether there is such a tool, and it takes such arguments. */
+export async function fitsTool({ name, args }: ToolCall, tools: CompiledTools): Promise<boolean> {
+  const compiled = tools.get(name);
+  return compiled !== undefined && (await problemWith(compiled, args)) === undefined;
 }
 
 async function problemWith({ schema }: CompiledTool, args: Json): Promise<string | undefined> {

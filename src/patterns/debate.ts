@@ -42,7 +42,7 @@ export async function debate(
   ctx: PatternContext,
   options: DebateOptions,
 ): Promise<{ readonly verdict: Json; readonly rounds: readonly DebateRound[] }> {
-  const { question, debaters, judge, maxRounds = 3, key = "debate", timeoutMs } = options;
+  const { question, debaters, judge, maxRounds = 3, key = "debate", timeoutMs, budget } = options;
   checkPattern("debate", debaters, maxRounds);
   const said: DebateRound[] = [];
   for (let round = 1; round <= maxRounds; round++) {
@@ -52,13 +52,13 @@ export async function debate(
         const input = { question, round, said: before, self };
         return [
           self,
-          await takeTurn(ctx, debater, { key: `${key}/${round}/${self}`, input, timeoutMs }),
+          await takeTurn(ctx, debater, { key: `${key}/${round}/${self}`, input, timeoutMs, budget }),
         ] as const;
       }),
     );
     said.push(Object.fromEntries(entries));
     const input = { question, round, said: [...said], last: round === maxRounds };
-    const judged: unknown = await takeTurn(ctx, judge, { key: `${key}/${round}`, input, timeoutMs });
+    const judged: unknown = await takeTurn(ctx, judge, { key: `${key}/${round}`, input, timeoutMs, budget });
     if (isObject(judged) && "verdict" in judged) {
       return { verdict: judged.verdict as Json, rounds: said };
     }

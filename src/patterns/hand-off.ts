@@ -39,14 +39,19 @@ export async function handOff(
   ctx: PatternContext,
   options: HandOffOptions,
 ): Promise<{ readonly result: Json; readonly by: string; readonly history: HandOffView["history"] }> {
-  const { task, members, start, maxRounds = 10, key = "hand-off", timeoutMs } = options;
+  const { task, members, start, maxRounds = 10, key = "hand-off", timeoutMs, budget } = options;
   checkPattern("handOff", members, maxRounds);
   const history: { member: string; note: Json }[] = [];
   let by = start;
   for (let round = 1; round <= maxRounds; round++) {
     const member = memberOf(members, by, "handOff");
     const input = { task, history, members: Object.keys(members) };
-    const choice: unknown = await takeTurn(ctx, member, { key: `${key}/${round}/${by}`, input, timeoutMs });
+    const choice: unknown = await takeTurn(ctx, member, {
+      key: `${key}/${round}/${by}`,
+      input,
+      timeoutMs,
+      budget,
+    });
     if (!isObject(choice) || !("result" in choice || "handTo" in choice)) {
       throw new GoalpostError("INVALID_INPUT", `handOff: "${by}" must return { handTo, note } or { result }`);
     }

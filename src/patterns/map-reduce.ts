@@ -22,13 +22,22 @@ export interface MapReduceOptions extends PatternOptions {
  * @throws STEP_FAILED if there is more than one left after `maxRounds`
  */
 export async function mapReduce(ctx: PatternContext, options: MapReduceOptions): Promise<Json> {
-  const { items, map, reduce, concurrency = 10, maxRounds = 10, key = "map-reduce", timeoutMs } = options;
+  const {
+    items,
+    map,
+    reduce,
+    concurrency = 10,
+    maxRounds = 10,
+    key = "map-reduce",
+    timeoutMs,
+    budget,
+  } = options;
   const fanIn = options.fanIn ?? Math.max(2, items.length);
   check(concurrency, { what: "mapReduce: concurrency", least: 1, whole: true });
   check(fanIn, { what: "mapReduce: fanIn", least: 2, whole: true });
   check(maxRounds, { what: "mapReduce: maxRounds", least: 1, whole: true });
   let left: readonly Json[] = await eachOf(items, concurrency, (input, index) =>
-    takeTurn(ctx, map, { key: `${key}/0/${index}`, input, timeoutMs }),
+    takeTurn(ctx, map, { key: `${key}/0/${index}`, input, timeoutMs, budget }),
   );
   for (let round = 1; left.length > 1; round++) {
     if (round > maxRounds) {
@@ -37,7 +46,7 @@ export async function mapReduce(ctx: PatternContext, options: MapReduceOptions):
     left = await eachOf(groupsOf(left, fanIn), concurrency, (input, index) =>
       input.length === 1
         ? Promise.resolve(input[0] ?? null)
-        : takeTurn(ctx, reduce, { key: `${key}/${round}/${index}`, input, timeoutMs }),
+        : takeTurn(ctx, reduce, { key: `${key}/${round}/${index}`, input, timeoutMs, budget }),
     );
   }
   return left[0] ?? null;

@@ -1,4 +1,5 @@
 import { GoalpostError, NonRetryableError } from "../core/errors.ts";
+import type { Budget } from "../core/llm.ts";
 import { check } from "../core/policy.ts";
 import type { StepContext } from "../core/step.ts";
 import type { Workflow } from "../core/workflow.ts";
@@ -21,6 +22,11 @@ export interface PatternOptions {
   readonly key?: string | undefined;
   /** Milliseconds that an agent may take for one turn. Default: as long as it takes. */
   readonly timeoutMs?: number | undefined;
+  /**
+   * What one turn of a workflow may cost. The budget of the run holds for all turns of functions and workflows together;
+   * what an agent asks models for is on its own account. Default: no limit.
+   */
+  readonly budget?: Budget | undefined;
 }
 
 /** One turn of one member. */
@@ -28,13 +34,14 @@ export interface Turn<Input> {
   readonly key: string;
   readonly input: Input;
   readonly timeoutMs?: number | undefined;
+  readonly budget?: Budget | undefined;
 }
 
 /** Lets a member take its turn; a step that is called again is given the same answer. */
 export async function takeTurn<Input, Output>(
   ctx: PatternContext,
   member: Member<Input, Output>,
-  { key, input, timeoutMs }: Turn<Input>,
+  { key, input, timeoutMs, budget }: Turn<Input>,
 ): Promise<Output> {
   if (typeof member === "function") {
     return (await ctx.once(key, () => member(input))) as Output;
@@ -43,7 +50,7 @@ export async function takeTurn<Input, Output>(
     const to = member.slice("agent:".length);
     return ctx.agents.request<Output>({ to, type: "turn", payload: input }, { key, timeoutMs });
   }
-  const { output } = await ctx.execute(member, input as never, { key, deadlineMs: timeoutMs });
+  const { output } = await ctx.execute(member, input as never, { key, deadlineMs: timeoutMs, budget });
   return output;
 }
 

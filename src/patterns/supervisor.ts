@@ -47,12 +47,12 @@ export interface SupervisorOptions extends PatternOptions {
  * @throws STEP_FAILED after `maxRounds` without one; INVALID_INPUT for a member that there is not
  */
 export async function supervisor(ctx: PatternContext, options: SupervisorOptions): Promise<Json> {
-  const { task, members, decide, maxRounds = 10, key = "supervisor", timeoutMs } = options;
+  const { task, members, decide, maxRounds = 10, key = "supervisor", timeoutMs, budget } = options;
   checkPattern("supervisor", members, maxRounds);
   const done: Assignment[] = [];
   for (let round = 1; round <= maxRounds; round++) {
     const input = { task, round, members: Object.keys(members), done };
-    const choice = await takeTurn(ctx, decide, { key: `${key}/${round}`, input, timeoutMs });
+    const choice = await takeTurn(ctx, decide, { key: `${key}/${round}`, input, timeoutMs, budget });
     if (isObject(choice) && "result" in choice) {
       return choice.result as Json;
     }
@@ -69,7 +69,7 @@ export async function supervisor(ctx: PatternContext, options: SupervisorOptions
     }));
     const outputs = await Promise.all(
       chosen.map(({ to, task, member }, index) =>
-        takeTurn(ctx, member, { key: `${key}/${round}/${index}/${to}`, input: task, timeoutMs }),
+        takeTurn(ctx, member, { key: `${key}/${round}/${index}/${to}`, input: task, timeoutMs, budget }),
       ),
     );
     done.push(...chosen.map(({ to, task }, index) => ({ round, to, task, output: outputs[index] ?? null })));

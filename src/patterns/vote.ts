@@ -37,14 +37,19 @@ export interface VoteResult {
  * @throws INVALID_INPUT for a vote for something else
  */
 export async function vote(ctx: PatternContext, given: VoteOptions): Promise<VoteResult> {
-  const { question, options, voters, majority = 0, maxRounds = 1, key = "vote", timeoutMs } = given;
+  const { question, options, voters, majority = 0, maxRounds = 1, key = "vote", timeoutMs, budget } = given;
   checkPattern("vote", voters, maxRounds);
   const before: Record<string, number>[] = [];
   for (let round = 1; ; round++) {
     const input = { question, options, round, before: [...before] };
     const entries = await Promise.all(
       Object.entries(voters).map(async ([name, voter]) => {
-        const choice = await takeTurn(ctx, voter, { key: `${key}/${round}/${name}`, input, timeoutMs });
+        const choice = await takeTurn(ctx, voter, {
+          key: `${key}/${round}/${name}`,
+          input,
+          timeoutMs,
+          budget,
+        });
         return [name, checkVote(name, choice, options)] as const;
       }),
     );

@@ -1,9 +1,9 @@
 import type { GraphIssue } from "../core/errors.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Json } from "../core/json.ts";
+import { findRefs, type Ref } from "../core/refs.ts";
 import { isStep, type StepMap } from "../core/step.ts";
-import { findRefs, type Ref } from "./refs.ts";
-import { isCompound, type TaskTree, type TreeTask } from "./task-tree.ts";
+import { isCompound, type TaskTree, type TreeTask } from "../core/task-tree.ts";
 
 /**
  * Applies the steps' schemas to the args of a graph's tasks, references left in place. What a reference will become

@@ -1,9 +1,9 @@
 import type { DecomposeContext, StepInfo, TaskSpec } from "../core/goal.ts";
 import { isObject } from "../core/json.ts";
+import { findRefs } from "../core/refs.ts";
 import { defineStep, type StepMap } from "../core/step.ts";
+import { toTree } from "../core/task-tree.ts";
 import type { PlanIssue } from "./plan-issue.ts";
-import { findRefs } from "./refs.ts";
-import { toTree } from "./task-tree.ts";
 import { findIssues, type ValidateOptions } from "./validate.ts";
 
 /** What a plan is checked against: what the decomposer was told. */

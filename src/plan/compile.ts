@@ -1,5 +1,6 @@
 import type { ValidTaskGraph } from "../core/goal.ts";
 import type { Json } from "../core/json.ts";
+import type { DispatchHint } from "../core/optimizer.ts";
 import {
   existing,
   hopRanks,
@@ -9,7 +10,7 @@ import {
   type ShapeEdge,
   type ShapeNode,
 } from "../core/shape.ts";
-import { type TaskTree, type TreeTask, toTree } from "./task-tree.ts";
+import { type TaskTree, type TreeTask, toTree } from "../core/task-tree.ts";
 
 /** Where a graph joins the run that planned it. */
 export interface PlanPlace {
@@ -31,6 +32,17 @@ export interface PlanPlace {
   readonly gate?: string;
   /** Which plan it is, if not the first. */
   readonly version?: number;
+  /** How its tasks are dispatched. Default: the longest way left in tasks first, and nothing else. */
+  readonly dispatch?: Dispatch | undefined;
+}
+
+/** What the optimizer made of a graph, for the nodes that stand for it. */
+export interface Dispatch {
+  /** Equal for graphs whose tasks are alike: see NodeSpec. */
+  readonly shape: string;
+  readonly hints: ReadonlyMap<string, DispatchHint>;
+  /** Tasks that others stand for. */
+  readonly mergedInto: ReadonlyMap<string, string>;
 }
 
 /** The nodes that stand for one task: where its dependencies lead, and what its dependents wait for. */
@@ -157,7 +169,26 @@ class ShapeBuilder {
       ...(spec.map && { over: spec.map.over }),
       ...(spec.map?.concurrency !== undefined && { concurrency: spec.map.concurrency }),
       ...(spec.approval && { approval: true }),
+      ...this.#learned(spec.id),
       ...(parent < 0 && this.#place.version !== undefined && { version: this.#place.version }),
+    };
+  }
+
+  #learned(id: string): Pick<NodeSpec, "shape" | "hint" | "same"> {
+    const { dispatch } = this.#place;
+    const hint = dispatch?.hints.get(id);
+    const same = dispatch?.mergedInto.get(id);
+    const { timeoutMs, finalErrors, model } = hint ?? {};
+    return {
+      ...(dispatch && { shape: dispatch.shape }),
+      ...((timeoutMs !== undefined || finalErrors || model) && {
+        hint: {
+          ...(timeoutMs !== undefined && { timeoutMs }),
+          ...(finalErrors && { finalErrors }),
+          ...(model && { model }),
+        },
+      }),
+      ...(same !== undefined && { same }),
     };
   }
 
@@ -193,9 +224,15 @@ class ShapeBuilder {
   #tasksThatSiblingsWaitFor(): Set<number> {
     const inner = new Set<number>();
     for (const [index, task] of this.#tree.tasks.entries()) {
+      const same = this.#place.dispatch?.mergedInto.get(task.spec.id);
       for (const { id } of task.dependencies) {
         const source = this.#tree.byId.get(id);
-        if (source !== undefined && this.#isWithin(index, this.#tree.tasks[source]?.parent ?? -1)) {
+        // Who only takes a task's output as its own is no reason that it is no result.
+        if (
+          source !== undefined &&
+          id !== same &&
+          this.#isWithin(index, this.#tree.tasks[source]?.parent ?? -1)
+        ) {
           inner.add(source);
         }
       }
@@ -265,7 +302,7 @@ class ShapeBuilder {
         ...node,
         ...(node.spec.over !== undefined && { mapOver: this.#positionOf(node.spec.over) }),
         dependencies: dependencies[index] ?? 0,
-        rank: ranks[index] ?? 0,
+        rank: this.#place.dispatch?.hints.get(node.name)?.rank ?? ranks[index] ?? 0,
       })),
       edges,
       ...(this.#place.inputs && { letThrough: this.#place.inputs.map((input) => input.position) }),

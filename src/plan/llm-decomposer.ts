@@ -1,8 +1,16 @@
 import { GoalpostError, isGoalpostError } from "../core/errors.ts";
-import type { DecomposeContext, Decomposer, Goal, TaskGraph } from "../core/goal.ts";
+import {
+  BY_RECALL,
+  type DecomposeContext,
+  type Decomposer,
+  type Goal,
+  type ReuseRule,
+  type TaskGraph,
+} from "../core/goal.ts";
 import { isObject } from "../core/json.ts";
 import type { LlmRequest } from "../core/llm.ts";
 import { check } from "../core/policy.ts";
+import { checkPlan, makeCheck } from "./check-plan.ts";
 import { PlanConversation } from "./plan-conversation.ts";
 import { cut, describeIssues, type PlanIssue } from "./plan-issue.ts";
 import { checkPrompt, type PlanPrompt } from "./plan-prompt.ts";
@@ -17,13 +25,23 @@ export interface LlmDecomposerOptions
   /**
    * The text of a template in place of the built-in one, or a function that returns the prompt. Holes of a template are
    * {{goal}} (needed), {{context}}, {{steps}}, {{limits}}, {{examples}}, {{task}}, {{outputs}}, {{replan}},
-   * {{handedOn}}, {{decompose}} and {{mark}}; a line `<!-- user -->` ends the system's part.
+   * {{handedOn}}, {{recalled}}, {{decompose}} and {{mark}}; a line `<!-- user -->` ends the system's part.
    */
   readonly prompt?: PlanPrompt | undefined;
   /** Times that the model is asked to mend its plan, told of everything that is wrong with it. Default 2. */
   readonly maxRepairs?: number | undefined;
   /** Plans to learn from. Default: none. */
   readonly examples?: readonly PlanExample[] | undefined;
+  /**
+   * Plans of earlier runs that the model is shown: so many that reached the goals nearest to this one. 0 to 20. Default 0.
+   * Goals are compared by the client's embedding model, if it has one (`embed.model`), else by "hash".
+   */
+  readonly recall?: number | undefined;
+  /**
+   * True, or from when on: the plan of an earlier run of this very goal is used again as it stands, and no model is asked,
+   * if what came of it speaks for that and it passes the validator. Default false.
+   */
+  readonly reuse?: boolean | ReuseRule | undefined;
   /** Plans when the model cannot: no usable plan after all repairs, or no model that answers. Default: none. */
   readonly fallback?: Decomposer | undefined;
   /** Tasks may start while the rest of the plan is still being written. Default true. */
@@ -34,6 +52,7 @@ export interface LlmDecomposerOptions
 
 const DEFAULT_REPAIRS = 2;
 const DEFAULT_OUTPUT_TOKENS = 8192;
+const MAX_RECALLED = 20;
 const ISSUES_IN_MESSAGE = 10;
 const MAX_PLAN_CHARS = 4000;
 
@@ -46,9 +65,14 @@ const MAX_PLAN_CHARS = 4000;
 export function llmDecomposer(options: LlmDecomposerOptions = {}): Decomposer {
   checkOptions(options);
   return async (goal, ctx) => {
+    const known = options.reuse ? await reuse(options.reuse, ctx) : undefined;
+    if (known) {
+      return known;
+    }
     const conversation = await PlanConversation.begin(goal, ctx, {
       prompt: options.prompt,
       examples: options.examples ?? [],
+      recalled: await recall(options.recall ?? 0, ctx),
       stream: options.stream ?? true,
     });
     try {
@@ -63,6 +87,21 @@ export function llmDecomposer(options: LlmDecomposerOptions = {}): Decomposer {
       return fromFallback(fallback, goal, ctx);
     }
   };
+}
+
+/** The plan of an earlier run of this goal, if it is to be used again. One that the validator refuses counts for nothing. */
+async function reuse(rule: true | ReuseRule, ctx: DecomposeContext): Promise<TaskGraph | undefined> {
+  if (ctx.replan || ctx.streamed) {
+    return undefined;
+  }
+  const tasks = await ctx.memory?.same(rule === true ? {} : rule);
+  const checked = tasks && (await checkPlan(tasks, await makeCheck(ctx)));
+  return checked && "tasks" in checked ? { tasks: checked.tasks, origin: { by: BY_RECALL } } : undefined;
+}
+
+/** A plan that failed says more than those of other goals. */
+async function recall(count: number, ctx: DecomposeContext): Promise<readonly PlanExample[]> {
+  return count > 0 && !ctx.replan && ctx.memory ? ctx.memory.near(count) : [];
 }
 
 async function plan(
@@ -134,6 +173,8 @@ async function fromFallback(fallback: Decomposer, goal: Goal, ctx: DecomposeCont
 
 function checkOptions(options: LlmDecomposerOptions): void {
   check(options.maxRepairs, { what: "llmDecomposer: maxRepairs", least: 0, most: 10, whole: true });
+  check(options.recall, { what: "llmDecomposer: recall", least: 0, most: MAX_RECALLED, whole: true });
+  checkReuse(options.reuse);
   check(options.maxOutputTokens, { what: "llmDecomposer: maxOutputTokens", least: 1, whole: true });
   check(options.temperature, { what: "llmDecomposer: temperature", least: 0 });
   check(options.timeoutMs, { what: "llmDecomposer: timeoutMs", least: 1 });
@@ -155,6 +196,16 @@ function checkOptions(options: LlmDecomposerOptions): void {
         (one: unknown) => isObject(one) && typeof one.goal === "string" && Array.isArray(one.tasks),
       ));
   refuseUnless(fit, "examples must be a list of { goal, tasks }");
+}
+
+function checkReuse(reuse: unknown): void {
+  refuseUnless(
+    reuse === undefined || typeof reuse === "boolean" || isObject(reuse),
+    "reuse must be true, false or { least, maxAgeMs }",
+  );
+  const { least, maxAgeMs } = isObject(reuse) ? (reuse as ReuseRule) : {};
+  check(least, { what: "llmDecomposer: reuse.least", least: 0, most: 1 });
+  check(maxAgeMs, { what: "llmDecomposer: reuse.maxAgeMs", least: 0 });
 }
 
 function refuseUnless(fits: boolean, rule: string): void {

@@ -1,6 +1,6 @@
 import type { Dependency, TaskSpec } from "../core/goal.ts";
-import { findRefs } from "./refs.ts";
-import { toTree } from "./task-tree.ts";
+import { findRefs } from "../core/refs.ts";
+import { toTree } from "../core/task-tree.ts";
 
 /**
  * Mends the edges of a plan where there is one way only: of equal edges one stays, and of two tasks that wait for each

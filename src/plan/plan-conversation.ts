@@ -1,6 +1,7 @@
 import { type GoalpostError, isGoalpostError } from "../core/errors.ts";
 import type { DecomposeContext, Goal, TaskSpec } from "../core/goal.ts";
 import type { LlmMessage, LlmRequest, LlmResult } from "../core/llm.ts";
+import { toTree } from "../core/task-tree.ts";
 import { checkPlan, makeCheck, type PlanCheck } from "./check-plan.ts";
 import { cut, describeIssues, type PlanIssue } from "./plan-issue.ts";
 import { readPlanText } from "./plan-json.ts";
@@ -9,11 +10,11 @@ import { makePlanSchema, type PlanSchema } from "./plan-schema.ts";
 import { PlanStream } from "./plan-stream.ts";
 import { type PlanPlaceInfo, toSpecs } from "./plan-tasks.ts";
 import { describeHandedOn, type PlanExample } from "./prompt-facts.ts";
-import { toTree } from "./task-tree.ts";
 
 export interface ConversationOptions {
   readonly prompt: PlanPrompt | undefined;
   readonly examples: readonly PlanExample[];
+  readonly recalled: readonly PlanExample[];
   readonly stream: boolean;
 }
 
@@ -64,6 +65,7 @@ export class PlanConversation {
     const { messages, sha256 } = await renderPrompt(goal, ctx, {
       prompt: options.prompt,
       examples: options.examples,
+      recalled: options.recalled,
       typed: plan.typed,
       canDecompose,
     });

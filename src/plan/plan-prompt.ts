@@ -29,6 +29,7 @@ const HOLES: ReadonlySet<string> = new Set<keyof PromptFacts>([
   "steps",
   "limits",
   "examples",
+  "recalled",
   "task",
   "outputs",
   "replan",

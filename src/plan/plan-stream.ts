@@ -1,10 +1,10 @@
 import { InvalidGraphError } from "../core/errors.ts";
 import type { DecomposeContext, TaskSpec } from "../core/goal.ts";
+import { toTree } from "../core/task-tree.ts";
 import { isRightAfter, type PlanCheck } from "./check-plan.ts";
 import type { PlanIssue } from "./plan-issue.ts";
 import { type PlanPlaceInfo, TaskReader } from "./plan-tasks.ts";
 import { TaskScanner } from "./task-scanner.ts";
-import { toTree } from "./task-tree.ts";
 
 export interface PlanStreamOptions {
   readonly ctx: DecomposeContext;

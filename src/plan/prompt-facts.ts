@@ -13,6 +13,8 @@ export interface PromptFacts {
   readonly steps: string;
   readonly limits: string;
   readonly examples: string;
+  /** Plans of earlier runs that reached goals like this one, between tags. */
+  readonly recalled: string;
   /** The task that is decomposed. */
   readonly task: string;
   /** What it is given: the outputs of its dependencies. */
@@ -35,6 +37,8 @@ export interface PlanExample {
 
 export interface FactOptions {
   readonly examples: readonly PlanExample[];
+  /** What others asked for, and how that was planned. */
+  readonly recalled: readonly PlanExample[];
   /** Steps whose args the answer's schema holds as they are. */
   readonly typed: ReadonlySet<string>;
   readonly canDecompose: boolean;
@@ -42,6 +46,7 @@ export interface FactOptions {
 
 const MAX_CONTEXT_CHARS = 20_000;
 const MAX_OUTPUT_CHARS = 2_000;
+const MAX_GOAL_CHARS = 2_000;
 const MAX_OUTPUTS_CHARS = 20_000;
 const MAX_STEPS_CHARS = 60_000;
 const MAX_PLAN_CHARS = 20_000;
@@ -52,8 +57,11 @@ export function describePlan(goal: Goal, ctx: DecomposeContext, options: FactOpt
   const outputs = describeOutputs(ctx.outputs);
   const failed = ctx.replan ? describeFailure(ctx.replan, options.typed) : "";
   const task = ctx.task ? describeTask(ctx.task) : "";
+  const recalled = options.recalled
+    .map(({ goal, tasks }) => describeExample({ goal: cut(goal, MAX_GOAL_CHARS), tasks }, options.typed))
+    .join("\n\n");
   const mark = createHash("sha256")
-    .update(JSON.stringify([goal.text, context, task, outputs, failed]))
+    .update(JSON.stringify([goal.text, context, task, outputs, failed, ...(recalled ? [recalled] : [])]))
     .digest("hex")
     .slice(0, 12);
   const tagged = (name: string, text: string): string => `<${name}_${mark}>\n${text}\n</${name}_${mark}>`;
@@ -64,6 +72,7 @@ export function describePlan(goal: Goal, ctx: DecomposeContext, options: FactOpt
     steps: describeSteps(ctx.steps),
     limits: describeLimits(ctx),
     examples: describeExamples(options),
+    recalled: recalled && `${RECALLED}\n\n${tagged("earlier_plans", recalled)}`,
     task:
       task &&
       `The goal is one task of a larger plan; plan this task only, its tasks take its place. The task:\n\n${tagged("task", task)}`,
@@ -79,6 +88,9 @@ export function describePlan(goal: Goal, ctx: DecomposeContext, options: FactOpt
 const LATE = `
 A part of the work whose tasks depend on what is found out first is one task without step and args but with \`"decompose": true\`: it is planned when it is reached, with the outputs of the tasks that it depends on. Do this only where you cannot know the tasks now.
 `;
+
+const RECALLED =
+  "Plans that reached other goals like this one, the nearest first. Take over what fits; this goal may need more, less or something else, and its args are its own.";
 
 const REPLAN = `A plan for this goal was carried out in part and failed. Make the tasks that take the place of what is not completed, by another way than the one that failed. What is completed stays: do not do it again, pass its outputs on by \`\${id}\`. Give new tasks new ids.`;
 
@@ -127,8 +139,12 @@ function describeExamples({ examples, typed }: FactOptions): string {
   if (examples.length === 0) {
     return "";
   }
-  const texts = examples.map(({ goal, tasks }) => `Goal: ${goal}\nAnswer: ${writePlan(tasks, typed)}`);
+  const texts = examples.map((example) => describeExample(example, typed));
   return `\nExamples\n\n${texts.join("\n\n")}\n`;
+}
+
+function describeExample({ goal, tasks }: PlanExample, typed: ReadonlySet<string>): string {
+  return `Goal: ${goal}\nAnswer: ${writePlan(tasks, typed)}`;
 }
 
 function describeTask({ id, description, args }: TaskSpec): string {

@@ -1,5 +1,5 @@
 import type { TaskSpec } from "../core/goal.ts";
-import { toTree } from "./task-tree.ts";
+import { toTree } from "../core/task-tree.ts";
 
 export interface RenderOptions {
   /** What stands behind a task's id. Default: its step, if another. */

@@ -1,7 +1,7 @@
 import { GoalpostError, isGoalpostError } from "../core/errors.ts";
 import type { DecomposeContext, Decomposer, Goal, TaskGraph, TaskSpec } from "../core/goal.ts";
 import { isObject } from "../core/json.ts";
-import { findRefs } from "./refs.ts";
+import { findRefs } from "../core/refs.ts";
 
 /** A pattern for goals, and the tasks that a goal of that form comes to. */
 export interface Rule {

@@ -1,12 +1,12 @@
 import { type GraphIssue, InvalidGraphError } from "../core/errors.ts";
 import { DEFAULT_LIMITS, type GraphLimits, type TaskSpec, type ValidTaskGraph } from "../core/goal.ts";
 import { NAME_RULE, nameProblem } from "../core/names.ts";
+import { findRefs } from "../core/refs.ts";
 import type { StepMap } from "../core/step.ts";
+import { isCompound, type TaskTree, type TreeTask, toArcs, toTree } from "../core/task-tree.ts";
+import { sortTopologically, type Topology } from "../core/topology.ts";
 import { findArgIssues } from "./check-args.ts";
 import { readTasks } from "./read-tasks.ts";
-import { findRefs } from "./refs.ts";
-import { isCompound, type TaskTree, type TreeTask, toArcs, toTree } from "./task-tree.ts";
-import { sortTopologically, type Topology } from "./topology.ts";
 
 export interface ValidateOptions {
   /** The steps there are; undefined leaves steps and args unchecked. */

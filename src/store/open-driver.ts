@@ -124,7 +124,13 @@ async function openLocked(directory: string): Promise<PGliteLike> {
 }
 
 async function createPglite(directory?: string): Promise<PGliteLike> {
-  const { PGlite } = await import("@electric-sql/pglite");
-  const db = await PGlite.create(directory === undefined ? {} : { dataDir: directory });
+  const [{ PGlite }, { vector }] = await Promise.all([
+    import("@electric-sql/pglite"),
+    import("@electric-sql/pglite-pgvector"),
+  ]);
+  const extensions = { vector };
+  const db = await PGlite.create(
+    directory === undefined ? { extensions } : { extensions, dataDir: directory },
+  );
   return db as unknown as PGliteLike;
 }

@@ -34,9 +34,11 @@ async function changesSessions(client: PoolClientLike, pool: PoolLike, first: nu
     for (let look = 0; look < LOOKS; look++) {
       await other.query("begin");
       const taken = await backendOf(other);
-      const mine = await backendOf(client);
+      const during = await backendOf(client);
       await other.query("rollback");
-      if (taken === first || mine !== first) {
+      // A pooler hands out first what came back last: now the other's, if each had one of its own until here.
+      const after = await backendOf(client);
+      if (taken === first || during !== first || after !== first) {
         broken = false;
         return true;
       }

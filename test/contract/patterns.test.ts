@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import {
+  type Budget,
   debate,
   handOff,
   type Json,
@@ -10,6 +11,7 @@ import {
   vote,
   workflow,
 } from "../../src/index.ts";
+import { scriptedModel, whenever } from "../../src/testing/index.ts";
 import { describeOnEachBackend } from "./backends.ts";
 
 let names = 0;
@@ -104,6 +106,42 @@ describeOnEachBackend("patterns", (backend) => {
       await tick();
     }
     expect((await gp.runs.get(runId)).output).toEqual({ play: { work: "child agent 1,agent 2" } });
+  });
+
+  /** A supervisor that asks a workflow again and again, which asks a model each time. */
+  async function askingForEver(budgets: { run?: Budget; turn?: Budget }) {
+    const model = scriptedModel([whenever(() => true, "more")]);
+    const { gp, settle } = await backend.client({ model });
+    const asks = workflow<Json>(`asks${names++}`).step("ask", { maxAttempts: 1 }, async (_, ctx) => {
+      const { response } = await ctx.llm({ taskType: "coder", messages: [{ role: "user", content: "?" }] });
+      return response;
+    });
+    const run = workflow(`asking${names++}`).step("play", { maxAttempts: 1 }, async (_, ctx) =>
+      supervisor(ctx, {
+        task: null,
+        members: { asks },
+        decide: ({ round }) => ({ assign: [{ to: "asks", task: round }] }),
+        maxRounds: 5,
+        budget: budgets.turn,
+      }),
+    );
+    const handle = await gp.start(run, null, { budget: budgets.run });
+    await settle();
+    const { error } = await gp.runs.get(handle.runId);
+    return { error, asked: model.calls.length };
+  }
+
+  test("the budget of the run ends a pattern, whatever is left of its rounds", async () => {
+    const { error, asked } = await askingForEver({ run: { calls: 2 } });
+    expect(asked).toBe(2);
+    expect(JSON.stringify(error)).toContain("BUDGET_EXCEEDED");
+  });
+
+  test("a turn of a workflow has a budget of its own", async () => {
+    expect((await askingForEver({ turn: { calls: 1 } })).asked).toBe(5);
+    const { error, asked } = await askingForEver({ turn: { usd: 0.000001 } });
+    expect(asked).toBe(0);
+    expect(JSON.stringify(error)).toContain("BUDGET_EXCEEDED");
   });
 
   test("a task is handed on until somebody has the result", async () => {

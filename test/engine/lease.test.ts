@@ -20,6 +20,15 @@ describe("a lease", () => {
     expect(lapses).toEqual([sentAt + LEASE_MS.otherwise]);
   });
 
+  test("that was stopped is not renewed by the answer to a beat that was on its way", () => {
+    const { clock, lapses, lease } = makeLease();
+    lease.renew(clock.now());
+    lease.stop();
+    lease.renew(clock.now());
+    clock.advance(60_000);
+    expect(lapses).toEqual([]);
+  });
+
   test("does not lapse while beats are acknowledged", () => {
     const { clock, lapses, lease } = makeLease();
     for (let second = 0; second < 60; second++) {

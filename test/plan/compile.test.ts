@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { TaskSpec } from "../../src/core/goal.ts";
 import { hopRanks, type Shape } from "../../src/core/shape.ts";
+import { sortTopologically } from "../../src/core/topology.ts";
 import { compileGraph, type PlanPlace } from "../../src/plan/compile.ts";
-import { sortTopologically } from "../../src/plan/topology.ts";
 import { validate } from "../../src/plan/validate.ts";
 import { anyTree } from "../random-plan.ts";
 

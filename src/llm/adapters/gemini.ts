@@ -7,9 +7,10 @@ import { limitsOf } from "../rate-limit-headers.ts";
 import { Call } from "./call.ts";
 import { type Concession, Concessions } from "./concessions.ts";
 import { type Endpoint, fetchOf, isEventStream } from "./endpoint.ts";
+import { makeGeminiClient } from "./gemini-client.ts";
 import { contentsOf, GEMINI_FORMAT, MADE_ID } from "./gemini-contents.ts";
 import { readGeminiStream } from "./gemini-stream.ts";
-import { loadSdk, once } from "./load-sdk.ts";
+import { once } from "./load-sdk.ts";
 import { askInWords, type Structured, structuredOf, type Tools, toolsOf } from "./structured.ts";
 import { usageOfGemini } from "./usage.ts";
 import { nativeOf, object, objects, text, textOrNull, type Wire } from "./wire.ts";
@@ -28,7 +29,7 @@ const MAX_HOPS = 20;
 
 /** Google's models over the Gemini API. */
 export function gemini(endpoint: Endpoint): ChatModels {
-  const client = once(() => makeClient(endpoint));
+  const client = once(() => makeGeminiClient(endpoint));
   const concessions = new Concessions<Refusable>();
   return {
     provider: endpoint.provider,
@@ -40,24 +41,6 @@ export function gemini(endpoint: Endpoint): ChatModels {
         return concessions.ask(request.model, possible, (without) => ask(sdk, call, without));
       }),
   };
-}
-
-async function makeClient(endpoint: Endpoint): Promise<GoogleGenAI> {
-  const sdk = await loadSdk("@google/genai", () => import("@google/genai"));
-  const { baseUrl, apiVersion } = splitVersion(endpoint.baseUrl);
-  return new sdk.GoogleGenAI({
-    apiKey: endpoint.apiKey,
-    // GOOGLE_GENAI_USE_VERTEXAI would send everything elsewhere.
-    vertexai: false,
-    ...(apiVersion === undefined ? {} : { apiVersion }),
-    httpOptions: { baseUrl, headers: { ...endpoint.headers } },
-  });
-}
-
-/** The SDK puts the version between the base URL and the path. */
-function splitVersion(given: string): { readonly baseUrl: string; readonly apiVersion: string | undefined } {
-  const found = /^(.*)\/(v\d+[a-z0-9]*)$/.exec(given);
-  return { baseUrl: found?.[1] ?? given, apiVersion: found?.[2] };
 }
 
 interface Shape {
