@@ -5,6 +5,8 @@ const EXCHANGE =
 
 /** At most this many elements go into one call. Each is small. */
 const MAX_ELEMENTS = 1000;
+/** A second call is made beside one that is under way for no less: a call of its own costs as much as many elements. */
+const PIPELINE_FROM = 16;
 
 /** A run to be stored (without `position`), or a task that completed. */
 export interface CompactElement {
@@ -30,6 +32,8 @@ export interface CompactLineOptions {
   readonly worker: string;
   readonly lane: string;
   readonly nextSeq: () => number;
+  /** Calls under way at once: two keep this process and the database busy at the same time. */
+  readonly calls: 1 | 2;
   readonly databaseNow: () => Date | null;
   /** Makes the call until it is answered. @throws if the database refuses it */
   readonly call: (
@@ -42,21 +46,25 @@ export interface CompactLineOptions {
 
 type Completed = (readonly [number, string])[];
 
-/** What a worker has to say of its compact runs, and the calls that say it. */
+/**
+ * What a worker has to say of its compact runs, and the calls that say it. One turn of the event loop gathers what
+ * belongs together. What is said of one run is said in order: no two calls that are under way name the same.
+ */
 export class CompactLine {
   readonly #o: CompactLineOptions;
   #waiting: CompactElement[] = [];
+  readonly #named = new Set<CompactRun>();
+  #underWay = 0;
+  #scheduled = false;
+  #idle: (() => void)[] = [];
 
   constructor(options: CompactLineOptions) {
     this.#o = options;
   }
 
-  get isEmpty(): boolean {
-    return this.#waiting.length === 0;
-  }
-
   add(element: CompactElement): void {
     this.#waiting.push(element);
+    this.#schedule();
   }
 
   /** Gives up what is waiting. */
@@ -64,9 +72,75 @@ export class CompactLine {
     return this.#waiting.splice(0);
   }
 
-  /** Sends what is waiting. */
-  send(): Promise<void> {
-    return this.#send(this.#waiting.splice(0, MAX_ELEMENTS));
+  /** Resolves when nothing is waiting or under way. */
+  drained(): Promise<void> {
+    return this.#isIdle ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  get #isIdle(): boolean {
+    return this.#underWay === 0 && this.#waiting.length === 0;
+  }
+
+  #schedule(): void {
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      setImmediate(() => {
+        this.#scheduled = false;
+        this.#begin();
+      });
+    }
+  }
+
+  #begin(): void {
+    while (this.#underWay < this.#o.calls) {
+      const elements = this.#take();
+      if (elements.length === 0) {
+        break;
+      }
+      void this.#carryOut(elements);
+    }
+    if (this.#isIdle) {
+      for (const resolve of this.#idle.splice(0)) {
+        resolve();
+      }
+    }
+  }
+
+  async #carryOut(elements: readonly CompactElement[]): Promise<void> {
+    this.#underWay += 1;
+    for (const { run } of elements) {
+      this.#named.add(run);
+    }
+    await this.#send(elements);
+    for (const { run } of elements) {
+      this.#named.delete(run);
+    }
+    this.#underWay -= 1;
+    this.#schedule();
+  }
+
+  /** What the next call says: all that can be said, or half of it where the other half is worth a call, too. */
+  #take(): CompactElement[] {
+    const free =
+      this.#named.size > 0 ? this.#waiting.filter(({ run }) => !this.#named.has(run)) : this.#waiting;
+    if (free.length === 0 || (this.#underWay > 0 && free.length < PIPELINE_FROM)) {
+      return [];
+    }
+    const share = this.#o.calls - this.#underWay;
+    const count = Math.min(
+      MAX_ELEMENTS,
+      free.length >= share * PIPELINE_FROM ? Math.ceil(free.length / share) : free.length,
+    );
+    const taken = free.slice(0, count);
+    // Two tasks of one run go together.
+    const runs = new Set(taken.map(({ run }) => run));
+    const chosen: CompactElement[] = [];
+    const left: CompactElement[] = [];
+    for (const element of this.#waiting) {
+      (runs.has(element.run) ? chosen : left).push(element);
+    }
+    this.#waiting = left;
+    return chosen;
   }
 
   /** A refused call is halved until the element that the database will not take stands alone. */

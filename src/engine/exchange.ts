@@ -90,6 +90,8 @@ export class Exchange {
       worker: options.worker,
       lane: options.lane,
       nextSeq: () => ++this.#seq,
+      // The embedded database works on this process's own time.
+      calls: options.driver.kind === "postgres" ? 2 : 1,
       databaseNow: () => options.clock.databaseNow(),
       call: (statement, values) => this.#untilAnswered(statement, values),
       answered: options.compactAnswered,
@@ -105,7 +107,6 @@ export class Exchange {
       return;
     }
     this.#compact.add(element);
-    this.#schedule();
   }
 
   /** What was handed out with that number is needed by so many. */
@@ -163,11 +164,12 @@ export class Exchange {
   }
 
   /** Resolves when nothing is waiting or under way. */
-  drained(): Promise<void> {
-    if (!this.#busy && !this.#isAsked) {
-      return Promise.resolve();
+  async drained(): Promise<void> {
+    // What was said of a compact run may have to be said again in the usual way.
+    await this.#compact.drained();
+    if (this.#busy || this.#isAsked) {
+      await new Promise<void>((resolve) => this.#idle.push(resolve));
     }
-    return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   /** Sends nothing more; what is waiting is rejected. */
@@ -182,7 +184,7 @@ export class Exchange {
   }
 
   get #isAsked(): boolean {
-    return this.#waiting.length > 0 || !this.#compact.isEmpty || this.#pollAsked;
+    return this.#waiting.length > 0 || this.#pollAsked;
   }
 
   #add(
@@ -217,12 +219,7 @@ export class Exchange {
     }
     this.#busy = true;
     while (!this.#stopped && this.#isAsked) {
-      if (!this.#compact.isEmpty) {
-        await this.#compact.send();
-      }
-      if (!this.#stopped && (this.#waiting.length > 0 || this.#pollAsked)) {
-        await this.#send(this.#take());
-      }
+      await this.#send(this.#take());
       await new Promise(setImmediate);
     }
     this.#busy = false;

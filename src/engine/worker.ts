@@ -322,9 +322,14 @@ export class Worker {
       this.#settle({ ...releasedReport(task), number: delayMs }, seq);
       return;
     }
+    const { run, node, definition, inputs } = prepared;
+    // Written out in one piece: to copy an object into it would cost as much as a short step.
     const report = await this.#attempt({
-      ...prepared,
       task,
+      run,
+      node,
+      definition,
+      inputs,
       code,
       abort,
       clock: this.#options.clock,
@@ -335,6 +340,7 @@ export class Worker {
       agents: this.#options.agents,
       storeProgress: (progress) => this.#options.storeProgress({ ...task, worker: this.id }, progress),
       models: this.#options.models,
+      spend: undefined,
       growth: () => this.#grow(task, abort.signal),
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
