@@ -21,6 +21,8 @@ export interface FleetOptions {
   readonly losesAnswer?: () => boolean;
   /** Each has a lane of its own and carries out the runs that it stores. Default: all share one lane. */
   readonly local?: boolean;
+  /** Tasks that each carries out at once. Default 4. */
+  readonly concurrency?: number;
 }
 
 interface FleetWorker {
@@ -33,6 +35,7 @@ interface FleetWorker {
 export class Fleet {
   readonly driver: Driver;
   readonly #local: boolean;
+  readonly #concurrency: number;
   readonly #workers: FleetWorker[] = [];
   readonly #drivers: Driver[] = [];
   readonly #pools: pg.Pool[] = [];
@@ -40,14 +43,15 @@ export class Fleet {
   readonly #ends = new Map<string, FinishedRun[]>();
   readonly #watchers = new Map<string, (run: FinishedRun) => void>();
 
-  private constructor(url: string, local: boolean) {
+  private constructor(url: string, { local = false, concurrency = 4 }: FleetOptions) {
     this.#local = local;
+    this.#concurrency = concurrency;
     this.driver = this.#connect(url);
   }
 
   static async start(options: FleetOptions): Promise<Fleet> {
     const url = await createDatabase();
-    const fleet = new Fleet(url, options.local ?? false);
+    const fleet = new Fleet(url, options);
     await migrate(fleet.driver);
     for (let index = 0; index < options.workers; index++) {
       const driver = fleet.#connect(url);
@@ -64,7 +68,7 @@ export class Fleet {
       driver: this.#drivers[index] ?? this.driver,
       id,
       lanes: [lane],
-      concurrency: 4,
+      concurrency: this.#concurrency,
       findCode: (run, _, node) => {
         const of = this.#workflows.get(run.workflow);
         return of && staticCode(of, node);

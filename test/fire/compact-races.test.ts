@@ -7,6 +7,8 @@ import { Fleet, type FleetOptions } from "../fleet.ts";
 import { assertInvariants, inflateAll } from "../invariants.ts";
 import { buildGraph, foresee, GraphWatch, randomGraph } from "../random-graph.ts";
 
+/** So many at once that two calls are under way together. */
+const MANY: readonly number[] = Array.from({ length: 40 }, () => 0);
 const TIMEOUT = { timeout: 60_000 };
 
 async function startFleet(options: Partial<FleetOptions> = {}): Promise<Fleet> {
@@ -50,7 +52,7 @@ describe("compact runs", () => {
     "$name end as any others do, in order, with every row as it must be",
     TIMEOUT,
     async (how) => {
-      const fleet = await startFleet({ losesAnswer: () => Math.random() < how.loss });
+      const fleet = await startFleet({ losesAnswer: () => Math.random() < how.loss, concurrency: 100 });
       const stop = how.inflates ? keepInflating(fleet) : async () => undefined;
       let graphs = 0;
       let compact = 0;
@@ -66,7 +68,7 @@ describe("compact runs", () => {
           const watch = new GraphWatch(plain);
           const built = buildGraph(`random${graphs}`, plain, watch);
           // The first run makes the worker know the definition.
-          for (const vias of [[0], [0, 0, 0, 0]]) {
+          for (const vias of [[0], [0, 0, 0, 0], MANY]) {
             const runs = await Promise.all(vias.map((via) => fleet.submit(built, via)));
             compact += await countCompact(fleet);
             const ended = await Promise.all(runs.map((run) => run.ended));
@@ -79,7 +81,7 @@ describe("compact runs", () => {
             }
           }
         }),
-        { numRuns: 30 },
+        { numRuns: 15 },
       );
       await stop();
       await assertInvariants(fleet.driver);
