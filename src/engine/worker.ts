@@ -269,37 +269,34 @@ export class Worker {
    */
   #beginAll(reply: Reply, seq: number): void {
     const prepared = prepareTasks(reply, this.#definitions);
-    this.#beginInTwo(reply.tasks, (task) => ({ prepared: prepared.get(task), seq }));
-  }
-
-  /** Begins tasks of compact runs, as many as there is room for; the others wait in their lane. */
-  #beginOwn(tasks: readonly ClaimedTask[]): void {
-    const room = this.#claiming ? Math.max(0, this.#room()) : 0;
-    const fit = room < tasks.length ? tasks.slice(0, room) : tasks;
-    this.#begun += fit.length;
-    this.#beginInTwo(fit, (task) => ({ prepared: this.#compact.prepare(task), seq: NO_SEQ }));
-    for (const task of tasks.slice(fit.length)) {
-      this.#settle(releasedReport(task), NO_SEQ);
-    }
-  }
-
-  #beginInTwo(
-    tasks: readonly ClaimedTask[],
-    prepare: (task: ClaimedTask) => { prepared: PreparedTask | undefined; seq: number },
-  ): void {
-    const half = Math.ceil(tasks.length / 2);
+    const half = Math.ceil(reply.tasks.length / 2);
     const later = new Promise<void>((resolve) => {
       // After the immediate that sends the first half's results.
       setImmediate(() => setImmediate(resolve));
     });
-    for (const [index, task] of tasks.entries()) {
+    for (const [index, task] of reply.tasks.entries()) {
       const abort = new Cancellation();
-      const begin = (): Promise<void> => {
-        const { prepared, seq } = prepare(task);
-        return this.#carryOut(prepared, { task, abort, seq });
-      };
+      const begin = (): Promise<void> => this.#carryOut(prepared.get(task), { task, abort, seq });
       const work = half >= PIPELINE_FROM && index >= half ? later.then(begin) : begin();
       this.#track({ runId: task.runId, abort, work });
+    }
+  }
+
+  /**
+   * Begins tasks of compact runs, as many as there is room for; the others wait in their lane. They need no halves: two
+   * calls are under way for them, and smaller ones would only be more.
+   */
+  #beginOwn(tasks: readonly ClaimedTask[]): void {
+    const room = this.#claiming ? Math.max(0, this.#room()) : 0;
+    const fit = room < tasks.length ? tasks.slice(0, room) : tasks;
+    this.#begun += fit.length;
+    for (const task of fit) {
+      const abort = new Cancellation();
+      const work = this.#carryOut(this.#compact.prepare(task), { task, abort, seq: NO_SEQ });
+      this.#track({ runId: task.runId, abort, work });
+    }
+    for (const task of tasks.slice(fit.length)) {
+      this.#settle(releasedReport(task), NO_SEQ);
     }
   }
 
