@@ -49,6 +49,13 @@ export class RunWatch {
     }
   }
 
+  /** There will be no such run: whoever waits for it is told why. */
+  giveUp(runId: string, reason: unknown): void {
+    for (const waiter of this.#takeWaiters(runId)) {
+      waiter.reject(reason);
+    }
+  }
+
   /** The run that is waited for is stored now. */
   stored(runId: string): void {
     if (this.#waiters.has(runId)) {
