@@ -167,9 +167,11 @@ function checkLabels(labels: unknown): void {
 /** The fields of a start that come from the options as they are. */
 export function toStartFields(
   options: StartOptions,
-): Pick<
-  StartRow,
-  "priority" | "deadlineMs" | "labels" | "idempotencyKey" | "maxParallel" | "delayMs" | "budget"
+): Required<
+  Pick<
+    StartRow,
+    "priority" | "deadlineMs" | "labels" | "idempotencyKey" | "maxParallel" | "delayMs" | "budget"
+  >
 > {
   return {
     priority: options.priority ?? 0,

@@ -49,6 +49,13 @@ export class RunWatch {
     }
   }
 
+  /** There will be no such run: whoever waits for it is told why. */
+  giveUp(runId: string, reason: unknown): void {
+    for (const waiter of this.#takeWaiters(runId)) {
+      waiter.reject(reason);
+    }
+  }
+
   /** The run that is waited for is stored now. */
   stored(runId: string): void {
     if (this.#waiters.has(runId)) {
@@ -94,16 +101,31 @@ export class RunWatch {
    */
   async waitFor(runId: string, options: WaitOptions = {}): Promise<FinishedRun> {
     checkWait(options);
-    const [already] = await findFinished(this.#driver, [runId]).catch((error: unknown) => {
-      this.#logger.warn({ runId, error: String(error) }, "could not look for the run; looking again");
-      return [];
-    });
-    if (already) {
-      return already;
-    }
+    // Waiting begins first: the run may end while the database is asked.
     const ended = this.wait(runId, options);
     this.stored(runId);
-    return ended;
+    const looked = findFinished(this.#driver, [runId]).then(
+      ([already]) => {
+        if (already) {
+          this.finished(already);
+        }
+        return already;
+      },
+      (error: unknown) => {
+        this.#logger.warn({ runId, error: String(error) }, "could not look for the run; looking again");
+        return undefined;
+      },
+    );
+    try {
+      return await ended;
+    } catch (error) {
+      // However short the time to wait is: what was over before is not too late.
+      const already = await looked;
+      if (already) {
+        return already;
+      }
+      throw error;
+    }
   }
 
   /** Looks now instead of at the next time: something may have ended elsewhere. */

@@ -25,8 +25,7 @@ export async function startAndWait<I, O>(
 ): Promise<RunResult<O>> {
   options.signal?.throwIfAborted();
   const runId = newId();
-  const stopWaiting = new AbortController();
-  const ended = watch.wait(runId, { signal: stopWaiting.signal });
+  const ended = watch.wait(runId);
   // The start may fail first; then nobody looks at the waiting.
   ended.catch(() => undefined);
   let started: StartedRun;
@@ -34,7 +33,7 @@ export async function startAndWait<I, O>(
     started = await workflows.start(workflow, input, { ...options, runId });
     watch.stored(started.runId);
   } catch (error) {
-    stopWaiting.abort();
+    watch.giveUp(runId, error);
     throw error;
   }
   const stopListening = cancelOnAbort(runs, started.runId, options.signal);
@@ -42,7 +41,7 @@ export async function startAndWait<I, O>(
     if (!started.attached) {
       return toRunResult<O>(driver, await ended);
     }
-    stopWaiting.abort();
+    watch.giveUp(runId, new Error("the run is another one's"));
     return toRunResult<O>(driver, await watch.waitFor(started.runId));
   } finally {
     stopListening();

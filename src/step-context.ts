@@ -4,7 +4,6 @@ import type { Goal } from "./core/goal.ts";
 import type { ModelCalls } from "./core/model-calls.ts";
 import type { StepContext } from "./core/step.ts";
 import type { TaskCall } from "./engine/code.ts";
-import type { Waits } from "./engine/waits.ts";
 import { stepAgents } from "./step-agents.ts";
 import { embedContext, makeTaskEmbed, taskEmbedTexts } from "./task-embed.ts";
 import { type AskModel, makeTaskLlm } from "./task-llm.ts";
@@ -42,46 +41,43 @@ export function makeContext<Input, Args>(
   let llm: AskModel | undefined;
   let embed: StepEmbed | undefined;
   let agents: StepAgents | undefined;
+  const { waits } = call;
+  // Written out in one piece: to copy objects into it would cost as much as a short step.
   const ctx: StepContext<Input, Args> & { readonly [CALL]: TaskCall } = {
-    ...own,
+    input: own.input,
+    args: own.args,
+    goal: own.goal,
     [CALL]: call,
     runId: call.run.id,
     taskId: call.node.name,
     attempt: call.attempt,
     index: call.index,
-    get signal() {
-      return call.signal;
-    },
     log: call.log,
     once: ((key, fn) => call.once(key, fn)) as StepContext<Input, Args>["once"],
     llm: (request, options) => {
       llm ??= makeTaskLlm(call);
       return llm(request, options);
     },
+    channels: { send: (channel, message) => call.send(channel, message) },
+    progress: (fraction, note) => call.progress(fraction, note),
+    sleep: (ms, options) => waits.sleep(ms, options),
+    waitFor: ((name, options) => waits.waitFor(name, options)) as StepContext["waitFor"],
+    execute: ((workflow, input, options) =>
+      waits.execute(workflow, input, options)) as StepContext["execute"],
+    // biome-ignore lint/complexity/useMaxParams: the call of StepContext.
+    executeGoal: (goal, decomposer, steps, options) =>
+      waits.executeGoal({ goal, decomposer, steps, options }),
+    get signal() {
+      return call.signal;
+    },
     get embed() {
       embed ??= makeTaskEmbed(call);
       return embed;
     },
-    channels: { send: (channel, message) => call.send(channel, message) },
-    progress: (fraction, note) => call.progress(fraction, note),
     get agents() {
       agents ??= stepAgents(call);
       return agents;
     },
-    ...makeWaits(call.waits),
   };
   return ctx;
-}
-
-type WaitCalls = Pick<StepContext, "sleep" | "waitFor" | "execute" | "executeGoal">;
-
-function makeWaits(waits: Waits): WaitCalls {
-  return {
-    sleep: (ms, options) => waits.sleep(ms, options),
-    waitFor: ((name, options) => waits.waitFor(name, options)) as WaitCalls["waitFor"],
-    execute: ((workflow, input, options) => waits.execute(workflow, input, options)) as WaitCalls["execute"],
-    // biome-ignore lint/complexity/useMaxParams: the call of StepContext.
-    executeGoal: (goal, decomposer, steps, options) =>
-      waits.executeGoal({ goal, decomposer, steps, options }),
-  };
 }

@@ -76,9 +76,19 @@ export class WorkflowRuns {
     const definitionId = await this.#define(workflow);
     const { workerId, places } = this.#o;
     const place = await places.of(options, workflow.shape);
+    const { execution, lane } = place;
+    const fields = toStartFields(options);
+    // Written out in one piece: to copy objects into it takes longer than all else here.
     return {
-      ...toStartFields(options),
-      ...place,
+      priority: fields.priority,
+      deadlineMs: fields.deadlineMs,
+      labels: fields.labels,
+      budget: fields.budget,
+      idempotencyKey: fields.idempotencyKey,
+      maxParallel: fields.maxParallel,
+      delayMs: fields.delayMs,
+      execution,
+      lane,
       id: options.runId,
       definitionId,
       workflow: workflow.name,

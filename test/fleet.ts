@@ -19,16 +19,23 @@ export interface FleetOptions {
   readonly workers: number;
   /** Decides before each answer of the database whether the worker loses it. */
   readonly losesAnswer?: () => boolean;
+  /** Each has a lane of its own and carries out the runs that it stores. Default: all share one lane. */
+  readonly local?: boolean;
+  /** Tasks that each carries out at once. Default 4. */
+  readonly concurrency?: number;
 }
 
 interface FleetWorker {
   readonly id: string;
+  readonly lane: string;
   readonly worker: Worker;
 }
 
 /** Several workers, each with connections of its own, that serve one lane of one PostgreSQL database. */
 export class Fleet {
   readonly driver: Driver;
+  readonly #local: boolean;
+  readonly #concurrency: number;
   readonly #workers: FleetWorker[] = [];
   readonly #drivers: Driver[] = [];
   readonly #pools: pg.Pool[] = [];
@@ -36,13 +43,15 @@ export class Fleet {
   readonly #ends = new Map<string, FinishedRun[]>();
   readonly #watchers = new Map<string, (run: FinishedRun) => void>();
 
-  private constructor(url: string) {
+  private constructor(url: string, { local = false, concurrency = 4 }: FleetOptions) {
+    this.#local = local;
+    this.#concurrency = concurrency;
     this.driver = this.#connect(url);
   }
 
   static async start(options: FleetOptions): Promise<Fleet> {
     const url = await createDatabase();
-    const fleet = new Fleet(url);
+    const fleet = new Fleet(url, options);
     await migrate(fleet.driver);
     for (let index = 0; index < options.workers; index++) {
       const driver = fleet.#connect(url);
@@ -54,11 +63,12 @@ export class Fleet {
 
   #startWorker(index: number): FleetWorker {
     const id = randomUUID();
+    const lane = this.#local ? id : LANE;
     const worker = new Worker({
       driver: this.#drivers[index] ?? this.driver,
       id,
-      lanes: [LANE],
-      concurrency: 4,
+      lanes: [lane],
+      concurrency: this.#concurrency,
       findCode: (run, _, node) => {
         const of = this.#workflows.get(run.workflow);
         return of && staticCode(of, node);
@@ -74,7 +84,16 @@ export class Fleet {
       models: noModels,
     });
     worker.start();
-    return { id, worker };
+    return { id, lane, worker };
+  }
+
+  /** Who a worker is. */
+  worker(index: number): { readonly id: string; readonly lane: string } {
+    const worker = this.#workers[index];
+    if (!worker) {
+      throw new Error(`there is no worker ${index}`);
+    }
+    return worker;
   }
 
   /** Stops a worker in the middle of what it does, and starts another in its place. */
@@ -96,21 +115,22 @@ export class Fleet {
     this.#watchers.get(run.id)?.(run);
   }
 
-  /** Stores a run through one of the workers; any of them carries out its tasks. */
+  /** Stores a run through one of the workers; that one carries out its tasks, or any if they share a lane. */
   async submit(of: AnyWorkflow, via: number): Promise<{ runId: string; ended: Promise<FinishedRun> }> {
     this.#workflows.set(of.name, of);
     const runId = randomUUID();
     const ended = new Promise<FinishedRun>((resolve) => this.#watchers.set(runId, resolve));
     const { name, hash, shape } = of;
-    await this.#workers[via % this.#workers.length]?.worker.submit({
+    const { id, lane, worker } = this.#workers[via % this.#workers.length] as FleetWorker;
+    await worker.submit({
       id: runId,
       definitionId: await ensureDefinition(this.driver, { name, hash, shape, source: "static" }),
       workflow: name,
       source: "static",
-      execution: "distributed",
-      lane: LANE,
+      execution: this.#local ? "local" : "distributed",
+      lane,
       priority: 0,
-      owner: randomUUID(),
+      owner: this.#local ? id : randomUUID(),
       inputHash: null,
       deadlineMs: null,
       labels: null,

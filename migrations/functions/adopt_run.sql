@@ -12,6 +12,7 @@ begin
       and not exists (select 1 from goalpost.instances i where i.worker = r.owner and i.status = 'online')) then
     return false;
   end if;
+  perform goalpost.inflate(_run);
   perform 1 from goalpost.tasks t where t.run_id = _run
     and t.status in ('waiting', 'ready', 'running', 'suspended') order by t.position, t.item for update;
   select r.lane into _old from goalpost.runs r

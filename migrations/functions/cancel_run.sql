@@ -6,6 +6,7 @@ set enable_hashjoin = off set enable_mergejoin = off set jit = off
 as $$
 begin
   if _force then
+    perform goalpost.inflate(_run);
     perform 1 from goalpost.tasks t where t.run_id = _run
       and t.status in ('waiting', 'ready', 'running', 'suspended') order by t.position, t.item for update;
     insert into goalpost.attempts (run_id, position, item, delivery, outcome, error, worker, started_at, finished_at)

@@ -17,6 +17,7 @@ begin
   if _now is not null then
     perform set_config('goalpost.fake_now', _now::text, true);
   end if;
+  perform goalpost.inflate(_run);
   -- A task to be decomposed is asked about before its decomposer is.
   select s.position into _position
   from goalpost.runs r

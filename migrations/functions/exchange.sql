@@ -2,6 +2,7 @@
 -- with their inputs. It settles first and claims after, so that a child goes straight to the worker that
 -- completed its parent. A call repeated with the same seq answers with the same tasks and changes nothing. Only a call
 -- that polls looks for what is due by now. _extras: some element belongs to a run that has limits or is traced.
+-- _inflate: runs that are compact no longer: see inflate.
 --
 -- The planner is pinned: every access here is by a key, and a plan that depends on statistics is 5 to 30 times
 -- slower on a fresh database or a near-empty partial index.
@@ -12,7 +13,8 @@
 create or replace function goalpost.exchange(
   _worker uuid, _seq bigint, _room int, _lanes text[], _poll boolean, _extras boolean, _closed bigint[],
   _starts json, _start_inputs json, _start_plans json,
-  _reports json, _payloads json, _shapes json, _marks json, _values json, _beat json, _now timestamptz)
+  _reports json, _payloads json, _shapes json, _marks json, _values json, _beat json, _now timestamptz,
+  _inflate uuid[] default null)
 returns text language plpgsql
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
 set jit = off set plan_cache_mode = force_generic_plan
@@ -47,6 +49,9 @@ begin
   end if;
   if _room > 0 and (_reports is not null or _starts is not null) then
     _head := goalpost.best_place(_worker, _lanes, _poll);
+  end if;
+  if _inflate is not null then
+    perform goalpost.inflate(i.run_id) from goalpost.read_ids(_inflate) i;
   end if;
   if _marks is not null then
     _stale := goalpost.save_checkpoints(_worker, _marks, _values);

@@ -18,6 +18,7 @@ begin
   delete from goalpost.plan_versions where run_id = any(_runs);
   delete from goalpost.tasks where run_id = any(_runs);
   get diagnostics _count = row_count;
+  _count := _count + goalpost.count_compact_tasks(_runs);
   delete from goalpost.budget_pauses where run_id = any(_runs);
   delete from goalpost.budgets b using unnest(_runs) r(id), (values ('run'), ('tree')) s(scope)
   where b.scope = s.scope and b.key = r.id::text;

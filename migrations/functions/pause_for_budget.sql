@@ -15,6 +15,7 @@ begin
         select id from goalpost.runs where parent_run_id = tree.id and _budget.scope <> 'run' offset 0) r)
     select id from tree where id is not null order by id
   loop
+    perform goalpost.inflate(_run);
     update goalpost.runs set status = 'paused' where id = _run and status = 'running';
     if found then
       insert into goalpost.budget_pauses (budget_id, run_id) values (_budget.id, _run) on conflict do nothing;

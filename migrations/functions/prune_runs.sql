@@ -32,7 +32,7 @@ begin
   end loop;
   runs := cardinality(_old);
   if _dry then
-    select count(*) into tasks from goalpost.tasks t where t.run_id = any(_old);
+    select count(*) + goalpost.count_compact_tasks(_old) into tasks from goalpost.tasks t where t.run_id = any(_old);
   else
     tasks := goalpost.forget_runs(_old);
   end if;

@@ -12,6 +12,7 @@ begin
   -- An exchange of that worker that is still under way is over before, or begins after.
   perform pg_advisory_xact_lock(hashtextextended(_worker::text, 0));
   perform goalpost.put_back_mail(_worker, _status, _max_losses);
+  perform goalpost.put_back_compact(_worker);
   select array_agg(seq) into _seqs from goalpost.handouts where worker = _worker;
   update goalpost.instances set status = _status, idle = false where worker = _worker and status = 'online';
 

@@ -8,6 +8,7 @@ declare
   _child boolean;
   _running int;
 begin
+  perform goalpost.inflate(_run);
   perform 1 from goalpost.tasks t where t.run_id = _run
     and t.status in ('waiting', 'ready', 'running', 'suspended') order by t.position, t.item for update;
   update goalpost.runs set status = _status, error = _error, finished_at = goalpost.now()

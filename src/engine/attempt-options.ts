@@ -29,8 +29,8 @@ export interface AttemptOptions {
   readonly agents?: TaskCall["agents"] | undefined;
   readonly storeProgress: (progress: TaskProgress) => Promise<void>;
   readonly models: ModelCalls;
-  /** Notes what a model's answer has used. */
-  readonly spend?: TaskCall["spend"] | undefined;
+  /** Notes what a model's answer has used; set by who observes the try. */
+  spend?: TaskCall["spend"] | undefined;
   readonly growth: () => Growth;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;

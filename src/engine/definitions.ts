@@ -11,6 +11,10 @@ export interface DefinitionNode {
   readonly inputs: readonly number[];
   /** Of planned runs: positions of the joins around it, outermost first. */
   readonly within: readonly number[];
+  /** The suffix of the lane that its tasks wait in; null for the run's own. */
+  readonly lane: string | null;
+  /** Greater: more urgent. */
+  readonly rank: number;
 }
 
 /** Definitions kept in memory at most; planned runs have one each. */
@@ -36,6 +40,7 @@ export class RunDefinition {
   readonly hash: string;
   readonly #nodes: ReadonlyMap<number, DefinitionNode>;
   readonly #targets: ReadonlyMap<number, readonly Edge[]>;
+  readonly #edges: readonly Edge[];
   #positions: ReadonlyMap<string, number> | undefined;
 
   constructor(parts: DefinitionParts) {
@@ -43,7 +48,17 @@ export class RunDefinition {
     this.name = parts.name;
     this.hash = parts.hash;
     this.#nodes = new Map(parts.nodes.map((node) => [node.position, node]));
+    this.#edges = parts.edges;
     this.#targets = groupBy(parts.edges, (edge) => edge.src);
+  }
+
+  nodes(): readonly DefinitionNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  /** The positions of the nodes that the node at `position` waits for. */
+  sourcesOf(position: number): readonly number[] {
+    return this.#edges.filter((edge) => edge.dst === position).map((edge) => edge.src);
   }
 
   has(position: number): boolean {
@@ -91,13 +106,15 @@ type StepRow = {
   spec: string;
   inputs: number[];
   within: number[] | null;
+  lane: string | null;
+  rank: number;
 };
 type EdgeRow = { definition_id: string; src: number; dst: number };
 
 const LOAD_DEFINITIONS =
   "select id::text as id, name, hash from goalpost.definitions where id = any($1::bigint[])";
 const LOAD_STEPS =
-  "select definition_id::text, position, name, kind, spec::text, inputs, within from goalpost.steps where definition_id = any($1::bigint[])";
+  "select definition_id::text, position, name, kind, spec::text, inputs, within, lane, rank from goalpost.steps where definition_id = any($1::bigint[])";
 const LOAD_EDGES =
   "select definition_id::text, src, dst from goalpost.edges where definition_id = any($1::bigint[])";
 
@@ -108,6 +125,11 @@ export class DefinitionCache {
 
   constructor(db: Queryable) {
     this.#db = db;
+  }
+
+  /** The definition if it is in memory. */
+  get(id: number): RunDefinition | undefined {
+    return this.#known.get(id);
   }
 
   /** The definition if the node is in memory. */
@@ -154,12 +176,9 @@ export class DefinitionCache {
         id: Number(row.id),
         name: row.name,
         hash: row.hash,
-        nodes: (stepsOf.get(row.id) ?? []).map(({ position, name, kind, spec, inputs, within }) => ({
-          position,
-          name,
-          kind,
+        nodes: (stepsOf.get(row.id) ?? []).map(({ spec, within, definition_id, ...node }) => ({
+          ...node,
           spec: JSON.parse(spec) as NodeSpec,
-          inputs,
           within: within ?? [],
         })),
         edges: edgesOf.get(row.id) ?? [],

@@ -1,7 +1,8 @@
 import type { Clock } from "../core/clock.ts";
-import type { Driver } from "../core/driver.ts";
+import type { Driver, Row } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
 import type { Logger } from "../core/logger.ts";
+import { type CompactAnswer, type CompactElement, CompactLine } from "./compact-line.ts";
 import {
   type BatchRow,
   compareTasks,
@@ -22,7 +23,7 @@ import {
 import { isTransient } from "./transient.ts";
 
 const EXCHANGE =
-  "select goalpost.exchange($1::uuid, $2::bigint, $3::int, $4::text[], $5::boolean, $6::boolean, $7::bigint[], $8::json, $9::json, $10::json, $11::json, $12::json, $13::json, $14::json, $15::json, $16::json, $17::timestamptz) as reply";
+  "select goalpost.exchange($1::uuid, $2::bigint, $3::int, $4::text[], $5::boolean, $6::boolean, $7::bigint[], $8::json, $9::json, $10::json, $11::json, $12::json, $13::json, $14::json, $15::json, $16::json, $17::timestamptz, $18::uuid[]) as reply";
 
 /** At most this many elements, and about this much text, go into one call. */
 const MAX_ELEMENTS = 1000;
@@ -56,6 +57,10 @@ export interface ExchangeOptions {
   readonly deliver: (reply: Reply, seq: number) => void;
   /** JSON text of what this instance says of itself, if it is due; else null. */
   readonly beat: () => string | null;
+  /** The lane of compact runs. */
+  readonly lane: string;
+  readonly compactAnswered: (answer: CompactAnswer) => void;
+  readonly compactRefused: (element: CompactElement, error: unknown) => void;
   /** A call was not answered; it is repeated. */
   readonly unanswered: (error: unknown) => void;
 }
@@ -77,9 +82,36 @@ export class Exchange {
   #idle: (() => void)[] = [];
   /** seq → tasks of that hand-out that are not settled. */
   readonly #outstanding = new Map<number, number>();
+  readonly #compact: CompactLine;
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
+    this.#compact = new CompactLine({
+      worker: options.worker,
+      lane: options.lane,
+      nextSeq: () => ++this.#seq,
+      // The embedded database works on this process's own time.
+      calls: options.driver.kind === "postgres" ? 2 : 1,
+      databaseNow: () => options.clock.databaseNow(),
+      call: (statement, values) => this.#untilAnswered(statement, values),
+      answered: options.compactAnswered,
+      refused: (element, error) =>
+        options.compactRefused(element, this.#stopped ? closed(error) : refused(error)),
+    });
+  }
+
+  /** Stores a compact run, or settles a task of one. */
+  compact(element: CompactElement): void {
+    if (this.#stopped) {
+      this.#options.compactRefused(element, isClosed());
+      return;
+    }
+    this.#compact.add(element);
+  }
+
+  /** What was handed out with that number is needed by so many. */
+  handed(seq: number, count: number): void {
+    this.#outstanding.set(seq, count);
   }
 
   /** Stores a run. */
@@ -132,19 +164,27 @@ export class Exchange {
   }
 
   /** Resolves when nothing is waiting or under way. */
-  drained(): Promise<void> {
-    if (!this.#busy && this.#waiting.length === 0 && !this.#pollAsked) {
-      return Promise.resolve();
+  async drained(): Promise<void> {
+    // What was said of a compact run may have to be said again in the usual way.
+    await this.#compact.drained();
+    if (this.#busy || this.#isAsked) {
+      await new Promise<void>((resolve) => this.#idle.push(resolve));
     }
-    return new Promise((resolve) => this.#idle.push(resolve));
   }
 
   /** Sends nothing more; what is waiting is rejected. */
   stop(): void {
     this.#stopped = true;
     for (const element of this.#waiting.splice(0)) {
-      element.reject(new GoalpostError("CLOSED", "the client was closed before this could be stored"));
+      element.reject(closed());
     }
+    for (const element of this.#compact.clear()) {
+      this.#options.compactRefused(element, closed());
+    }
+  }
+
+  get #isAsked(): boolean {
+    return this.#waiting.length > 0 || this.#pollAsked;
   }
 
   #add(
@@ -153,9 +193,7 @@ export class Exchange {
     about: Pick<Element, "task" | "told" | "completes">,
   ): Promise<string | null> {
     if (this.#stopped) {
-      return Promise.reject(
-        new GoalpostError("CLOSED", "this client is closed; open another one with Goalpost.open()"),
-      );
+      return Promise.reject(isClosed());
     }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ kind, row, ...about, resolve, reject });
@@ -180,7 +218,7 @@ export class Exchange {
       return;
     }
     this.#busy = true;
-    while (!this.#stopped && (this.#waiting.length > 0 || this.#pollAsked)) {
+    while (!this.#stopped && this.#isAsked) {
       await this.#send(this.#take());
       await new Promise(setImmediate);
     }
@@ -230,11 +268,7 @@ export class Exchange {
       await this.#send(elements.slice(0, half));
       await this.#send(elements.slice(half));
     } else if (only) {
-      only.reject(
-        this.#stopped
-          ? new GoalpostError("CLOSED", "the client was closed", { cause: error })
-          : refused(error),
-      );
+      only.reject(this.#stopped ? closed(error) : refused(error));
     } else {
       this.#options.logger.error({ error: String(error) }, "the database refused to hand out tasks");
     }
@@ -262,8 +296,10 @@ export class Exchange {
       ...toBatch(batch.marks).slice(0, 2),
       this.#options.beat(),
       this.#options.clock.databaseNow(),
+      toInflate([...batch.reports, ...batch.marks]),
     ];
-    const rows = await this.#untilAnswered(values).catch((error: unknown) => {
+    const statement = { name: "goalpost_exchange", text: EXCHANGE };
+    const rows = await this.#untilAnswered<{ reply: string }>(statement, values).catch((error: unknown) => {
       this.#closed.push(...closed);
       throw error;
     });
@@ -274,14 +310,13 @@ export class Exchange {
     return { reply, seq };
   }
 
-  async #untilAnswered(values: readonly unknown[]): Promise<{ reply: string }[]> {
+  async #untilAnswered<R extends Row>(
+    { name, text }: { readonly name: string; readonly text: string },
+    values: readonly unknown[],
+  ): Promise<R[]> {
     for (let delayMs = REPEAT_MS.first; ; delayMs = Math.min(REPEAT_MS.most, delayMs * 2)) {
       try {
-        return await this.#options.driver.queryNamed<{ reply: string }>(
-          "goalpost_exchange",
-          EXCHANGE,
-          values,
-        );
+        return await this.#options.driver.queryNamed<R>(name, text, values);
       } catch (error) {
         if (this.#stopped || !isTransient(error)) {
           throw error;
@@ -321,6 +356,20 @@ function toTold({ starts, reports }: Record<"starts" | "reports", readonly Eleme
 
 function toBatch(elements: readonly Element[]): (string | null)[] {
   return encodeBatch(elements.map((element) => element.row));
+}
+
+/** Runs whose tasks must be rows for this; null for none. */
+function toInflate(elements: readonly Element[]): string[] | null {
+  const runs = new Set(elements.flatMap(({ task }) => (task?.compact ? [task.runId] : [])));
+  return runs.size > 0 ? [...runs] : null;
+}
+
+function isClosed(): GoalpostError {
+  return new GoalpostError("CLOSED", "this client is closed; open another one with Goalpost.open()");
+}
+
+function closed(cause?: unknown): GoalpostError {
+  return new GoalpostError("CLOSED", "the client was closed before this could be stored", { cause });
 }
 
 function refused(error: unknown): GoalpostError {

@@ -16,7 +16,7 @@ export async function observed(
   const { clock } = options;
   const elapsed = clock.elapsed ?? clock.now;
   let spent: Spent | undefined;
-  const spend: AttemptOptions["spend"] = ({ provider, model, usage }) => {
+  options.spend = ({ provider, model, usage }) => {
     spent ??= { costUsd: 0, inputTokens: 0, outputTokens: 0, model: undefined };
     spent.costUsd = usage.costUsd === null || spent.costUsd === null ? null : spent.costUsd + usage.costUsd;
     spent.inputTokens += usage.inputTokens;
@@ -24,7 +24,7 @@ export async function observed(
     spent.model = `${provider}/${model}`;
   };
   const beganAt = elapsed.call(clock);
-  const report = await carryOut({ ...options, spend });
+  const report = await carryOut(options);
   const runMs = elapsed.call(clock) - beganAt;
   if (report && isEnd(report.outcome)) {
     const { outcome, payload } = report;

@@ -9,6 +9,8 @@ export interface TaskKey {
   readonly position: number;
   readonly item: number;
   readonly delivery: number;
+  /** The run was compact when the task was taken: see compact-runs.ts. Default false. */
+  readonly compact?: boolean;
 }
 
 /** A task handed to this worker. */

@@ -1,5 +1,6 @@
 import type { ErrorRecord } from "../core/error-record.ts";
 import type { GraphIssue } from "../core/errors.ts";
+import type { AttemptOptions } from "./attempt-options.ts";
 import type { ClaimedTask, Report } from "./protocol.ts";
 
 /** The record that a task fails with when its report is refused; plain, so that it is not refused in turn. */
@@ -19,4 +20,11 @@ export function toRefusal(error: unknown): ErrorRecord {
 export function releasedReport(task: ClaimedTask): Report {
   // Nobody may know whether the run has a limit: to say so does no harm.
   return { task, outcome: "released", payload: "null", number: 0, shape: null, extras: true };
+}
+
+/** That something around a try went wrong, and its task fails. */
+export function brokenReport({ task, run }: Pick<AttemptOptions, "task" | "run">, error: unknown): Report {
+  const message = error instanceof Error ? error.message : String(error);
+  const payload = JSON.stringify({ code: "STEP_FAILED", message, task: null });
+  return { task, outcome: "failed", payload, number: 0, shape: null, extras: run.extras };
 }

@@ -1,62 +1,28 @@
-import type { AgentPort } from "../core/agent.ts";
-import type { Clock } from "../core/clock.ts";
-import type { Driver } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
-import type { Logger } from "../core/logger.ts";
-import type { ModelCalls } from "../core/model-calls.ts";
-import type { TaskProgress } from "../core/progress.ts";
-import type { Tried } from "../core/tried.ts";
+import { atMost } from "./at-most.ts";
 import type { AttemptOptions } from "./attempt-options.ts";
 import { Cancellation } from "./cancellation.ts";
-import type { ChildRuns } from "./children.ts";
-import type { FindCode } from "./code.ts";
+import { CompactRuns } from "./compact-runs.ts";
 import { DefinitionCache } from "./definitions.ts";
 import { Exchange } from "./exchange.ts";
 import { growthMaker } from "./growth.ts";
 import { loadDefinitions } from "./load-definitions.ts";
 import { observed } from "./observe-try.ts";
 import { type PreparedTask, prepareTasks } from "./prepare-tasks.ts";
-import { Presence, type PresenceOptions } from "./presence.ts";
-import type { ClaimedTask, FinishedRun, FleetView, Reply, Report, StartRow } from "./protocol.ts";
-import { releasedReport, toRefusal } from "./refusal.ts";
+import { Presence } from "./presence.ts";
+import type { ClaimedTask, Reply, Report, StartRow, TaskKey } from "./protocol.ts";
+import { brokenReport, releasedReport, toRefusal } from "./refusal.ts";
 import { UnknownCode } from "./unknown-code.ts";
+import type { WorkerOptions } from "./worker-options.ts";
 
 /** How often an idle worker looks, and says that it lives. */
 export const POLL_MS = 500;
 
+/** Tasks of compact runs belong to the hand-out of their run. */
+const NO_SEQ = 0;
+
 /** Halves smaller than this are not worth a call of their own. */
 const PIPELINE_FROM = 16;
-
-/** `id` is new for every worker: it fences what an earlier one left behind. */
-export interface WorkerOptions extends PresenceOptions {
-  readonly driver: Driver;
-  /** Tasks carried out at once. 0: only hands in, takes nothing out. */
-  readonly concurrency: number;
-  readonly findCode: FindCode;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly maxOutputBytes: number;
-  /** What a beat told of the other instances. */
-  readonly onFleet?: ((fleet: FleetView) => void) | undefined;
-  /** A call was not answered: nothing was seen of the others. */
-  readonly onUnanswered?: ((error: unknown) => void) | undefined;
-  readonly children: ChildRuns;
-  /** Sends a message to a channel; returns its id. */
-  readonly send: (channel: string, message: unknown) => Promise<string>;
-  /** Messages to agents. Default: there are none. */
-  readonly agents?: AgentPort | undefined;
-  /** Others may think that it is gone. */
-  readonly onLapsed?: (() => void) | undefined;
-  /** Stores how far a task is. */
-  readonly storeProgress: (
-    held: ClaimedTask & { readonly worker: string },
-    progress: TaskProgress,
-  ) => Promise<void>;
-  readonly models: ModelCalls;
-  /** Told of every try that ended. Default: nobody is. */
-  readonly onTried?: ((tried: Tried) => void) | undefined;
-  readonly onFinished: (run: FinishedRun & { readonly owned: boolean }) => void;
-}
 
 interface Running {
   readonly runId: string;
@@ -75,13 +41,14 @@ export class Worker {
   readonly #presence: Presence;
   readonly #grow: ReturnType<typeof growthMaker>;
   readonly #unknown = new UnknownCode();
+  readonly #compact: CompactRuns;
   readonly #running = new Set<Running>();
   #claiming = false;
   #started = false;
   #stopping = false;
   #begun = 0;
   /** Tasks that the call under way may hand out. */
-  #room = 0;
+  #asked = 0;
   /** There are lanes to serve that the last call did not look into. */
   #learned = false;
   #cancelPoll: (() => void) | undefined;
@@ -99,7 +66,23 @@ export class Worker {
       room: () => this.#takeRoom(),
       deliver: (reply, seq) => this.#deliver(reply, seq),
       beat: () => this.#presence.take(this.#running.size),
+      lane: options.lanes[0] ?? "",
+      compactAnswered: (answer) => this.#compact.answered(answer),
+      compactRefused: (element, error) => this.#compact.refused(element, error),
       unanswered: (error) => options.onUnanswered?.(error),
+    });
+    this.#compact = new CompactRuns({
+      ...options,
+      lane: options.lanes[0],
+      definitions: this.#definitions,
+      // A worker that is driven by hand carries out nothing between its ticks.
+      room: () => (this.#started ? this.#room() : 0),
+      send: (element) => this.#exchange.compact(element),
+      begin: (tasks) => this.#beginOwn(tasks),
+      settle: (report) => this.#settle(report, NO_SEQ),
+      refuse: (report, error) => this.#refused(report, { seq: NO_SEQ, error }),
+      handed: (seq, runs) => this.#exchange.handed(seq, runs),
+      done: (seq) => this.#exchange.settled(seq),
     });
   }
 
@@ -145,15 +128,20 @@ export class Worker {
 
   /** How many tasks the next call may hand out. A tick is one call: what its tasks make ready is the next one's. */
   #takeRoom(): number {
-    const room = this.#claiming ? this.#options.concurrency - this.#running.size : 0;
+    const room = this.#claiming ? this.#room() : 0;
     this.#claiming &&= this.#started;
-    this.#room = room;
+    this.#asked = room;
     return room;
+  }
+
+  /** How many tasks could begin, if those do that are to begin soon. */
+  #room(): number {
+    return this.#options.concurrency - this.#running.size - this.#compact.promised;
   }
 
   /** Stores a run; its tasks come back to this worker at once if it serves their lane. */
   submit(row: StartRow): Promise<void> {
-    return this.#exchange.start(row);
+    return this.#compact.start(row) ?? this.#exchange.start(row);
   }
 
   /** Looks for tasks now instead of at the next poll. */
@@ -193,14 +181,14 @@ export class Worker {
     this.#claiming = false;
     this.#started = false;
     this.#cancelPoll?.();
-    await this.#atMost(graceMs, this.#quiet());
+    await atMost(this.#options.clock, graceMs, this.#quiet());
     this.#cancelBeat?.();
     this.#presence.stop();
     for (const task of this.#running) {
       task.abort.abort(new GoalpostError("CANCELLED", "the worker is stopping"));
     }
     await this.#quiet();
-    await this.#atMost(Math.max(graceMs, POLL_MS), this.#exchange.drained());
+    await atMost(this.#options.clock, Math.max(graceMs, POLL_MS), this.#exchange.drained());
     this.#exchange.stop();
   }
 
@@ -208,16 +196,6 @@ export class Worker {
     while (this.#running.size > 0) {
       await Promise.all([...this.#running].map((task) => task.done));
     }
-  }
-
-  /** Waits for the promise, but no longer than that. */
-  async #atMost(delayMs: number, promise: Promise<void>): Promise<void> {
-    let cancel = (): void => undefined;
-    const late = new Promise<void>((resolve) => {
-      cancel = this.#options.clock.timer(delayMs, resolve);
-    });
-    await Promise.race([promise, late]);
-    cancel();
   }
 
   #beat(): void {
@@ -239,7 +217,7 @@ export class Worker {
   }
 
   #deliver(reply: Reply, seq: number): void {
-    this.#presence.claimed(this.#room, reply.tasks.length);
+    this.#presence.claimed(this.#asked, reply.tasks.length);
     if (reply.fleet) {
       this.#options.onFleet?.(reply.fleet);
       this.#learned = this.#presence.acknowledged(reply.fleet);
@@ -304,6 +282,24 @@ export class Worker {
     }
   }
 
+  /**
+   * Begins tasks of compact runs, as many as there is room for; the others wait in their lane. They need no halves: two
+   * calls are under way for them, and smaller ones would only be more.
+   */
+  #beginOwn(tasks: readonly ClaimedTask[]): void {
+    const room = this.#claiming ? Math.max(0, this.#room()) : 0;
+    const fit = room < tasks.length ? tasks.slice(0, room) : tasks;
+    this.#begun += fit.length;
+    for (const task of fit) {
+      const abort = new Cancellation();
+      const work = this.#carryOut(this.#compact.prepare(task), { task, abort, seq: NO_SEQ });
+      this.#track({ runId: task.runId, abort, work });
+    }
+    for (const task of tasks.slice(fit.length)) {
+      this.#settle(releasedReport(task), NO_SEQ);
+    }
+  }
+
   #track({ runId, abort, work }: { runId: string; abort: Cancellation; work: Promise<void> }): void {
     const running: Running = { runId, abort, done: work.finally(() => this.#running.delete(running)) };
     this.#running.add(running);
@@ -323,9 +319,14 @@ export class Worker {
       this.#settle({ ...releasedReport(task), number: delayMs }, seq);
       return;
     }
+    const { run, node, definition, inputs } = prepared;
+    // Written out in one piece: to copy an object into it would cost as much as a short step.
     const report = await this.#attempt({
-      ...prepared,
       task,
+      run,
+      node,
+      definition,
+      inputs,
       code,
       abort,
       clock: this.#options.clock,
@@ -336,6 +337,7 @@ export class Worker {
       agents: this.#options.agents,
       storeProgress: (progress) => this.#options.storeProgress({ ...task, worker: this.id }, progress),
       models: this.#options.models,
+      spend: undefined,
       growth: () => this.#grow(task, abort.signal),
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),
@@ -345,25 +347,17 @@ export class Worker {
 
   /** Whatever goes wrong around a try, a logger that throws included, the task is settled. */
   #attempt(options: AttemptOptions): Promise<Report | undefined> {
-    return observed(options, this.#options.onTried).catch((error: unknown): Report => {
-      const message = error instanceof Error ? error.message : String(error);
-      const payload = JSON.stringify({ code: "STEP_FAILED", message, task: null });
-      return {
-        task: options.task,
-        outcome: "failed",
-        payload,
-        number: 0,
-        shape: null,
-        extras: options.run.extras,
-      };
-    });
+    return observed(options, this.#options.onTried).catch((error: unknown) => brokenReport(options, error));
   }
 
   /** Hands a report in. It waits for no answer: the slot is free as soon as the report is on its way. */
   #settle(report: Report, seq: number): void {
+    if (report.task.compact && this.#compact.report(report)) {
+      return;
+    }
     this.#exchange.report(report).then(
       (refusedWith) => {
-        this.#exchange.settled(seq);
+        this.#settled(report.task, seq);
         if (refusedWith && report.outcome !== "released") {
           const { runId, position } = report.task;
           this.#options.logger.info(
@@ -386,10 +380,18 @@ export class Worker {
     if (report.payload === payload) {
       const { runId, position } = report.task;
       this.#options.logger.error({ runId, position, error: record.message }, "a task could not be settled");
-      this.#exchange.settled(seq);
+      this.#settled(report.task, seq);
       return;
     }
     this.#settle({ ...report, outcome: "failed", payload, shape: null }, seq);
+  }
+
+  #settled({ compact, runId }: TaskKey, seq: number): void {
+    if (compact) {
+      this.#compact.settled(runId);
+    } else {
+      this.#exchange.settled(seq);
+    }
   }
 
   #pollWhenDue(dueInMs: number | null): void {

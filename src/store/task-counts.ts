@@ -7,11 +7,11 @@ const TASKS_OF_RUN = `select s.position, s.name, s.kind, s.spec, s.within, s.rep
     case when i.total > 0 and t.status = 'waiting' then 'running' else t.status end as status,
     case when t.status in ('completed', 'skipped') or t.status = 'failed' and (s.replaced is null or s.on_exhausted <> 'fail')
       then 1 else coalesce(i.final::double precision / nullif(i.total, 0), 0) end as done
-  from goalpost.tasks t join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
+  from goalpost.tasks_of($1::uuid) t join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
   left join lateral (
     select count(*) as total, count(*) filter (where m.status in ('completed', 'failed', 'skipped')) as final
     from goalpost.tasks m where m.run_id = t.run_id and m.position = t.position and m.item >= 0 and s.kind = 'map') i on true
-  where t.run_id = $1::uuid and t.item = -1`;
+  where t.item = -1`;
 const COUNT_TASKS = `select
     count(*) filter (where kind in ('step', 'map'))::int as total,
     count(*) filter (where kind in ('step', 'map') and status = 'completed')::int as completed,

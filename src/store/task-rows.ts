@@ -70,10 +70,10 @@ type TaskRow = {
 
 const GET_TASKS = `select t.position, s.name, s.within, s.replaced, s.kind, s.spec::text, t.status, t.delivery, t.failures,
     t.started_at, t.finished_at, case when $2::boolean then t.output::text end as output, t.error::text, p.fraction, p.note
-  from goalpost.tasks t join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
+  from goalpost.tasks_of($1::uuid) t join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
   left join goalpost.progress p on t.status = 'running'
     and p.run_id = t.run_id and p.position = t.position and p.item = t.item and p.delivery = t.delivery
-  where t.run_id = $1::uuid and t.item = -1 order by t.position`;
+  where t.item = -1 order by t.position`;
 const GET_EDGES = `select e.src, e.dst from goalpost.edges e join goalpost.runs r on r.definition_id = e.definition_id
   where r.id = $1::uuid`;
 const GET_HISTORY = `select position, outcome, error::text, started_at, finished_at from goalpost.attempts
@@ -172,9 +172,9 @@ export async function hasTask(db: Queryable, runId: string, name: string): Promi
   return (await read(db, HAS_TASK, [runId, name])).length > 0;
 }
 
-const GET_OUTPUTS = `select s.name, t.output::text from goalpost.tasks t
+const GET_OUTPUTS = `select s.name, t.output::text from goalpost.tasks_of($1::uuid) t
   join goalpost.steps s on s.definition_id = t.definition_id and s.position = t.position
-  where t.run_id = $1::uuid and t.item = -1 and t.status = 'completed' and s.kind in ('step', 'map', 'join')
+  where t.item = -1 and t.status = 'completed' and s.kind in ('step', 'map', 'join')
   order by t.position`;
 
 /** Outputs of the completed tasks by id. */

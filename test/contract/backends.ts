@@ -72,7 +72,7 @@ export class Backend {
   /** How many rows of a run's tasks have each status, the hidden ones included. */
   async countByStatus(runId: string): Promise<Record<string, number>> {
     const rows = await this.query<{ status: string; count: number }>(
-      "select status, count(*)::int as count from goalpost.tasks where run_id = $1::uuid group by status",
+      "select status, count(*)::int as count from goalpost.tasks_of($1::uuid) group by status",
       [runId],
     );
     return Object.fromEntries(rows.map((row) => [row.status, row.count]));

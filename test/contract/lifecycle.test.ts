@@ -150,6 +150,12 @@ describeOnEachBackend("waiting for runs", (backend) => {
     expect((await result).output).toEqual({ echo: 7 });
   });
 
+  test("a run that is over is told of however short the time to wait is", async () => {
+    const gp = await backend.liveClient();
+    const { runId } = await gp.execute(one, 7);
+    expect(await gp.runs.wait(runId, { timeoutMs: 1 })).toMatchObject({ output: { echo: 7 } });
+  });
+
   test("wait gives up with WAIT_TIMEOUT and leaves the run alone", async () => {
     const t = await backend.client();
     const handle = await t.gp.start(one, 7);

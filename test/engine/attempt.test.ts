@@ -35,7 +35,7 @@ function aTry(
       extras: false,
       inputText: "null",
     },
-    node: { position: 0, name: "a", kind: "step", spec: {}, inputs: [], within: [] },
+    node: { position: 0, name: "a", kind: "step", spec: {}, inputs: [], within: [], lane: null, rank: 0 },
     inputs: {},
     code: {
       policy: { maxAttempts: 1, timeoutMs: 30_000, retry: DEFAULT_RETRY, approval: false },
