@@ -3,7 +3,7 @@ import { v5 as uuidOf } from "uuid";
 import type { Embedded, Embedder } from "./core/embedding.ts";
 import type { Json } from "./core/json.ts";
 import type { LlmCallContext, TextsToEmbed } from "./core/model-calls.ts";
-import { NO_USAGE, type Usage } from "./core/usage.ts";
+import { NO_USAGE, sumUsage, type Usage } from "./core/usage.ts";
 import { joined, normalised } from "./core/vectors.ts";
 import { embedAll } from "./embed/embed-all.ts";
 import type { EmbedModel } from "./embed-models.ts";
@@ -41,7 +41,7 @@ export async function embedWith(
       countTokens: estimateTokens,
       ask: async (batch) => {
         const answer = await embedBatch(llm, { ...asked, texts: batch, embedder }, ctx);
-        usage = sum(usage, answer.usage);
+        usage = sumUsage(usage, answer.usage);
         return answer.vectors;
       },
       // Several models do every text several times.
@@ -132,17 +132,4 @@ function unpack({ dimensions, floats }: StoredBatch): Vectors {
   return Array.from({ length: all.length / dimensions }, (_, index) =>
     normalised(all.subarray(index * dimensions, (index + 1) * dimensions)),
   );
-}
-
-function sum(a: Usage, b: Usage): Usage {
-  return {
-    inputTokens: a.inputTokens + b.inputTokens,
-    cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
-    cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
-    outputTokens: a.outputTokens + b.outputTokens,
-    reasoningTokens: a.reasoningTokens + b.reasoningTokens,
-    calls: a.calls + b.calls,
-    costUsd: a.costUsd === null || b.costUsd === null ? null : a.costUsd + b.costUsd,
-    estimated: a.estimated || b.estimated,
-  };
 }

@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,27 +7,9 @@ import { openDriver } from "../../src/store/open-driver.ts";
 import { createDatabase } from "../contract/backends.ts";
 import { diamond } from "../fixtures/diamond.ts";
 import { assertInvariants } from "../invariants.ts";
+import { killProcess, startProcess } from "./start-process.ts";
 
 const fixture = new URL("../fixtures/plain-runs.ts", import.meta.url).pathname;
-
-/** Starts a process, and resolves once it has said that many lines. */
-async function start(args: readonly string[], lines: number): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ["--import", "jiti/register", fixture, ...args], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  let said = 0;
-  await new Promise<void>((resolve, reject) => {
-    child.on("close", () => reject(new Error("the process ended by itself")));
-    child.stdout.on("data", (chunk: Buffer) => {
-      said += chunk.toString().split("\n").length - 1;
-      if (said >= lines) {
-        resolve();
-      }
-    });
-  });
-  return child;
-}
 
 /** How often each step of a run was carried out, by "run step". */
 function readNotes(file: string): Map<string, number> {
@@ -48,10 +28,7 @@ test("a process killed with fifty plain runs under way loses nothing that was se
   const file = join(folder, "notes");
   const database = await createDatabase({ template: inject("postgresTemplate") });
   for (const lines of [1, 2, 3]) {
-    const child = await start([database, file], lines);
-    const ended = once(child, "close");
-    child.kill("SIGKILL");
-    await ended;
+    await killProcess(await startProcess(fixture, [database, file], lines));
   }
   const done = readNotes(file);
   expect(Math.max(...done.values())).toBe(1);

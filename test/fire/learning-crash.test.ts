@@ -1,37 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { expect, inject, onTestFinished, test } from "vitest";
 import type { Driver } from "../../src/core/driver.ts";
 import { Goalpost, Hub, silentLogger } from "../../src/index.ts";
 import { openDriver } from "../../src/store/open-driver.ts";
 import { createDatabase } from "../contract/backends.ts";
+import { killProcess, startProcess } from "./start-process.ts";
 
 const fixture = new URL("../fixtures/learner.ts", import.meta.url).pathname;
-
-/** Starts a process, and resolves once it has said that many lines. */
-async function start(args: readonly string[], lines: number): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ["--import", "jiti/register", fixture, ...args], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  let said = 0;
-  await new Promise<void>((resolve, reject) => {
-    child.on("close", () => reject(new Error("the process ended by itself")));
-    child.stdout.on("data", (chunk: Buffer) => {
-      said += chunk.toString().split("\n").length - 1;
-      if (said >= lines) {
-        resolve();
-      }
-    });
-  });
-  return child;
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  const ended = once(child, "close");
-  child.kill("SIGKILL");
-  await ended;
-}
 
 async function connect(url: string): Promise<Driver> {
   const { driver } = await openDriver(url, silentLogger);
@@ -45,15 +19,15 @@ test("whoever is killed, the hub loses no sample that was published, and counts 
   const template = inject("postgresTemplate");
   const [hubUrl, url] = [await createDatabase({ template }), await createDatabase({ template })];
   const [hubDriver, driver] = [await connect(hubUrl), await connect(url)];
-  let hub = await start(["hub", hubUrl], 1);
+  let hub = await startProcess(fixture, ["hub", hubUrl], 1);
   for (let round = 1; round <= 3; round++) {
-    const learner = await start([url, hubUrl], 2 + round);
+    const learner = await startProcess(fixture, [url, hubUrl], 2 + round);
     // At whatever it is doing right now; the other one goes on.
-    await kill(round === 2 ? learner : hub);
-    await kill(round === 2 ? hub : learner);
-    hub = await start(["hub", hubUrl], 1);
+    await killProcess(round === 2 ? learner : hub);
+    await killProcess(round === 2 ? hub : learner);
+    hub = await startProcess(fixture, ["hub", hubUrl], 1);
   }
-  await kill(hub);
+  await killProcess(hub);
 
   /** Samples of the step, and what of them was published in the end. */
   const samplesAt = async (db: Driver, statement: string): Promise<number> =>
