@@ -100,6 +100,8 @@ export interface Ledger {
   reserve(call: PlannedCall): Promise<ReserveAnswer>;
   /** Settles it once; another time changes nothing. */
   settle(outcome: CallOutcome): Promise<void>;
+  /** Both at once, for a call that is over and cost nothing. @throws CANCELLED if the run has ended */
+  record(call: PlannedCall, outcome: CallOutcome): Promise<ReserveAnswer>;
   /** A provider asked all its callers to wait. */
   holdBack(provider: string, model: string, waitMs: number): Promise<void>;
   /** What the calls of one request used. */

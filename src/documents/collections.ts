@@ -1,6 +1,6 @@
 import type { Queryable } from "../core/driver.ts";
 import { GoalpostError } from "../core/errors.ts";
-import type { StoredModel } from "./vector-index.ts";
+import { INDEX_PREFIX, type StoredModel } from "./vector-index.ts";
 
 /** A collection of documents. */
 export interface CollectionSummary {
@@ -19,6 +19,8 @@ export interface StoredCollection {
   readonly id: number;
   readonly chunks: number;
   readonly model: StoredModel | null;
+  /** Whether the vectors of its model have an index. */
+  readonly hasIndex: boolean;
 }
 
 type CollectionRow = {
@@ -28,9 +30,11 @@ type CollectionRow = {
   provider: string;
   model: string;
   dimensions: number;
+  has_index: boolean;
 };
 
-const FIND = `select c.id::text, c.chunk_count::float8 as chunks, c.model_id, m.provider, m.model, m.dimensions
+const FIND = `select c.id::text, c.chunk_count::float8 as chunks, c.model_id, m.provider, m.model, m.dimensions,
+    to_regclass('${INDEX_PREFIX}' || m.id) is not null as has_index
   from goalpost.document_collections c left join goalpost.document_models m on m.id = c.model_id where c.name = $1`;
 
 /** Undefined if there is none of that name. `lock`: nobody else writes to it until the transaction ends. */
@@ -48,6 +52,7 @@ export async function findCollection(
     id: Number(row.id),
     chunks: row.chunks,
     model: id === null ? null : { id, provider, model, dimensions },
+    hasIndex: row.has_index,
   };
 }
 

@@ -6,7 +6,7 @@ import { requireCollection, type StoredCollection } from "./collections.ts";
 import type { Metadata } from "./document.ts";
 import { embedChecked } from "./embed-checked.ts";
 import { fuseRanks } from "./rank-fusion.ts";
-import { hasIndex, INDEX_FROM, indexed, type StoredModel } from "./vector-index.ts";
+import { INDEX_FROM, indexedType, type StoredModel } from "./vector-index.ts";
 
 /** How a collection is searched. */
 export interface SearchOptions {
@@ -53,10 +53,6 @@ const DEFAULT_LIMIT = 10;
 /** Of each ranking that is fused: so many times the limit, and at least that many. */
 const CANDIDATES = 4;
 const MIN_CANDIDATES = 50;
-/** Vectors that an index keeps in view while it searches; see M in vector-index.ts for what it finds. */
-const EF_SEARCH = 100;
-const MAX_EF_SEARCH = 1000;
-
 /** The chunks of a collection that fit a query, the best first. */
 export async function searchDocuments(
   { driver, embed }: SearchParts,
@@ -80,13 +76,8 @@ export async function searchDocuments(
     count,
     exact,
   };
-  return driver.transaction(async (tx) => {
-    const near = mode === "text" ? [] : await findNearest(tx, asked);
-    const worded = mode === "vector" ? [] : await findWorded(tx, asked);
-    const keys = fuseRanks([near, worded]);
-    const hits = await readHits(tx, asked, keys);
-    return hits.filter(({ score }) => minScore === undefined || score >= minScore).slice(0, limit);
-  });
+  const hits = await findHits(driver, asked, mode);
+  return hits.filter(({ score }) => minScore === undefined || score >= minScore).slice(0, limit);
 }
 
 interface Asked {
@@ -100,67 +91,51 @@ interface Asked {
   readonly exact: boolean;
 }
 
+async function findHits(
+  db: Queryable,
+  asked: Asked,
+  mode: NonNullable<SearchOptions["mode"]>,
+): Promise<SearchHit[]> {
+  if (mode === "vector") {
+    const rows = await db.query<HitRow>(READ_NEAREST, [asked.vector, asked.model.id, ...nearestOf(asked)]);
+    return rows.map(toHit);
+  }
+  const near = mode === "text" ? [] : await findNearest(db, asked);
+  const worded = await findWorded(db, asked);
+  const keys = fuseRanks([near, worded]).map((key) => key.split("/"));
+  const places = [keys.map(([document]) => document), keys.map(([, ordinal]) => Number(ordinal))];
+  const rows = await db.query<HitRow>(READ, [asked.vector, asked.model.id, ...places]);
+  return rows.map(toHit);
+}
+
 type KeyRow = { key: string };
 
-/** A subquery that cannot be turned into a join: the order of the index is kept. */
-const FITS =
-  "($3::jsonb is null or (select d.metadata @> $3::jsonb from goalpost.documents d where d.id = document_id))";
+const NEAREST = "goalpost.nearest_chunks($2::int, $3, $4::bigint, $1, $5::jsonb, $6::int, $7::bigint)";
+const NEAREST_KEYS = `select document_id::text || '/' || ordinal as key
+  from ${NEAREST} n, unnest(n._documents, n._ordinals) with ordinality u (document_id, ordinal, place) order by place`;
+const READ_NEAREST = `select r.* from ${NEAREST} n, goalpost.read_chunks(n._documents, n._ordinals, $2::int, $1) r`;
+const READ = "select * from goalpost.read_chunks($3::bigint[], $4::int[], $2::int, $1)";
 
-async function findNearest(tx: Queryable, asked: Asked): Promise<string[]> {
-  const { held, model, count, exact } = asked;
-  const isLarge = !exact && held.chunks >= INDEX_FROM && (await hasIndex(tx, model));
-  const found = isLarge ? await byIndex(tx, asked) : [];
-  // With a filter that few fit the index gives up: comparing those few is quick.
-  return found.length < Math.min(count, held.chunks) ? byComparing(tx, asked) : found;
+/** What a statement with NEAREST is given from $3 on. */
+function nearestOf({ held, model, filter, count, exact }: Asked): unknown[] {
+  const byIndex = !exact && held.hasIndex && held.chunks >= INDEX_FROM;
+  return [byIndex ? indexedType(model) : null, held.id, filter, count, held.chunks];
 }
 
-// Without these the planner would choose by statistics that a new table does not have.
-const BY_INDEX = `select set_config('hnsw.ef_search', $1, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),
-  set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true)`;
-const BY_ANY = "select set_config('enable_seqscan', 'on', true), set_config('enable_sort', 'on', true)";
-
-/** The statement has the index's expression and predicate word for word, or it would not be used. */
-export function nearestByIndex({ id, dimensions }: StoredModel): string | null {
-  const column = indexed("embedding", dimensions);
-  const parameter = indexed("$1", dimensions);
-  return (
-    column &&
-    `select document_id::text || '/' || ordinal as key, ${column} <=> ${parameter} as distance
-    from goalpost.document_vectors where model_id = ${id} and collection_id = $2::bigint and ${FITS}
-    order by ${column} <=> ${parameter} limit $4::int`
-  );
-}
-
-async function byIndex(tx: Queryable, { held, model, vector, filter, count }: Asked): Promise<string[]> {
-  const statement = nearestByIndex(model);
-  if (statement === null) {
-    return [];
-  }
-  await tx.query(BY_INDEX, [String(Math.min(MAX_EF_SEARCH, Math.max(EF_SEARCH, 2 * count)))]);
-  const rows = await tx.query<KeyRow & { distance: number }>(statement, [vector, held.id, filter, count]);
-  await tx.query(BY_ANY);
-  // In relaxed order neighbours may be swapped.
-  return rows.toSorted((a, b) => a.distance - b.distance).map(({ key }) => key);
-}
-
-// Another expression than the index's: all are compared.
-const COMPARED = `select document_id::text || '/' || ordinal as key from goalpost.document_vectors
-  where model_id = $5::int and collection_id = $2::bigint and ${FITS}
-  order by embedding <=> $1::vector, document_id, ordinal limit $4::int`;
-
-async function byComparing(tx: Queryable, { held, model, vector, filter, count }: Asked): Promise<string[]> {
-  const rows = await tx.query<KeyRow>(COMPARED, [vector, held.id, filter, count, model.id]);
+async function findNearest(db: Queryable, asked: Asked): Promise<string[]> {
+  const rows = await db.query<KeyRow>(NEAREST_KEYS, [asked.vector, asked.model.id, ...nearestOf(asked)]);
   return rows.map(({ key }) => key);
 }
 
-// Any of the words will do: a question holds words that no answer has.
+// Any of the words will do: a question holds words that no answer has. The filter cannot be turned into a join.
 const WORDED = `with asked as (select replace(plainto_tsquery('english', $1)::text, ' & ', ' | ')::tsquery as words)
   select document_id::text || '/' || ordinal as key from goalpost.document_chunks c, asked
-  where collection_id = $2::bigint and c.words @@ asked.words and ${FITS}
+  where collection_id = $2::bigint and c.words @@ asked.words
+    and ($3::jsonb is null or (select d.metadata @> $3::jsonb from goalpost.documents d where d.id = document_id))
   order by ts_rank_cd(c.words, asked.words) desc, document_id, ordinal limit $4::int`;
 
-async function findWorded(tx: Queryable, { held, query, filter, count }: Asked): Promise<string[]> {
-  const rows = await tx.query<KeyRow>(WORDED, [query, held.id, filter, count]);
+async function findWorded(db: Queryable, { held, query, filter, count }: Asked): Promise<string[]> {
+  const rows = await db.query<KeyRow>(WORDED, [query, held.id, filter, count]);
   return rows.map(({ key }) => key);
 }
 
@@ -174,28 +149,8 @@ type HitRow = {
   score: number;
 };
 
-const READ = `select d.key as id, c.ordinal, c.text, c.start_offset, c.end_offset, d.metadata::text,
-    1 - (v.embedding <=> $1::vector) as score
-  from unnest($3::bigint[], $4::int[]) with ordinality u (document_id, ordinal, place)
-  join goalpost.document_chunks c using (document_id, ordinal)
-  join goalpost.documents d on d.id = document_id
-  join goalpost.document_vectors v on v.document_id = c.document_id and v.ordinal = c.ordinal and v.model_id = $2::int
-  order by u.place`;
-
-async function readHits(
-  tx: Queryable,
-  { vector, model }: Asked,
-  keys: readonly string[],
-): Promise<SearchHit[]> {
-  const parts = keys.map((key) => key.split("/"));
-  const values = [
-    vector,
-    model.id,
-    parts.map(([document]) => document),
-    parts.map(([, ordinal]) => Number(ordinal)),
-  ];
-  const rows = await tx.query<HitRow>(READ, values);
-  return rows.map((row) => ({
+function toHit(row: HitRow): SearchHit {
+  return {
     id: row.id,
     text: row.text,
     score: row.score,
@@ -203,5 +158,5 @@ async function readHits(
     chunk: row.ordinal,
     start: row.start_offset,
     end: row.end_offset,
-  }));
+  };
 }

@@ -62,14 +62,21 @@ function unavailable(message: string, cause?: unknown): GoalpostError {
   return new GoalpostError("VECTOR_UNAVAILABLE", message, { cause });
 }
 
-/** The expression that the index of a model is over, for a column or a parameter; null if there can be none. */
-export function indexed(expression: string, dimensions: number): string | null {
+/** The type that vectors are indexed as; null if there can be no index. */
+export function indexedType({ dimensions }: Pick<StoredModel, "dimensions">): string | null {
   if (dimensions > MAX_HALFVEC_DIMENSIONS) {
     return null;
   }
-  const type = dimensions <= MAX_VECTOR_DIMENSIONS ? "vector" : "halfvec";
-  return `(${expression}::${type}(${dimensions}))`;
+  return `${nameOfType(dimensions)}(${dimensions})`;
 }
+
+function nameOfType(dimensions: number): "vector" | "halfvec" {
+  return dimensions <= MAX_VECTOR_DIMENSIONS ? "vector" : "halfvec";
+}
+
+const INDEX_NAME = "document_vectors_of_";
+/** The name of a model's index, without the model's id. */
+export const INDEX_PREFIX: string = `goalpost.${INDEX_NAME}`;
 
 const COUNT =
   "select coalesce(sum(chunk_count), 0)::float8 as count from goalpost.document_collections where model_id = $1::int";
@@ -80,26 +87,21 @@ const IS_THERE = "select to_regclass($1) is not null as there";
  * not. Needs memory for all of them to be quick.
  */
 export async function ensureIndex(driver: Driver, model: StoredModel): Promise<void> {
-  const over = indexed("embedding", model.dimensions);
+  const type = indexedType(model);
   const [row] = await driver.query<{ count: number }>(COUNT, [model.id]);
-  if (over === null || (row?.count ?? 0) < INDEX_FROM || (await hasIndex(driver, model))) {
+  if (type === null || (row?.count ?? 0) < INDEX_FROM || (await hasIndex(driver, model))) {
     return;
   }
-  const type = model.dimensions <= MAX_VECTOR_DIMENSIONS ? "vector" : "halfvec";
   await driver.transaction(async (tx) => {
     await tx.query("select set_config('maintenance_work_mem', '1GB', true)");
     await tx.query(
-      `create index if not exists ${nameOf(model)} on goalpost.document_vectors using hnsw ` +
-        `(${over} ${type}_cosine_ops) with (m = ${M}, ef_construction = ${EF_CONSTRUCTION}) where model_id = ${model.id}`,
+      `create index if not exists ${INDEX_NAME}${model.id} on goalpost.document_vectors using hnsw ` +
+        `((embedding::${type}) ${nameOfType(model.dimensions)}_cosine_ops) with (m = ${M}, ef_construction = ${EF_CONSTRUCTION}) where model_id = ${model.id}`,
     );
   });
 }
 
-export async function hasIndex(db: Queryable, model: StoredModel): Promise<boolean> {
-  const [row] = await db.query<{ there: boolean }>(IS_THERE, [`goalpost.${nameOf(model)}`]);
+async function hasIndex(db: Queryable, model: StoredModel): Promise<boolean> {
+  const [row] = await db.query<{ there: boolean }>(IS_THERE, [`${INDEX_PREFIX}${model.id}`]);
   return row?.there === true;
-}
-
-function nameOf({ id }: StoredModel): string {
-  return `document_vectors_of_${id}`;
 }

@@ -1,12 +1,12 @@
 import { v7 as newId } from "uuid";
 import type { EmbedAnswer, Embedder, EmbedPurpose } from "../core/embedding.ts";
 import { isGoalpostError } from "../core/errors.ts";
-import type { PlannedCall, Price } from "../core/ledger.ts";
+import type { CallOutcome, PlannedCall, Price, ReserveAnswer } from "../core/ledger.ts";
 import { ModelError, type TokenUsage } from "../core/model.ts";
 import type { LlmCallContext } from "../core/model-calls.ts";
 import { normalised, problemOfVectors } from "../core/vectors.ts";
 import { DEFAULT_CALL_TIMEOUT_MS, finalError, tryModel } from "./ask-models.ts";
-import { FREE, isModelError, NOTHING, outcomeOf, reserve, withinTime } from "./call-model.ts";
+import { FREE, isModelError, makeRoom, NOTHING, outcomeOf, reserve, withinTime } from "./call-model.ts";
 import { estimateTokens } from "./estimate.ts";
 import type { LlmParts } from "./llm-parts.ts";
 import { plainUsage, type UsageTally } from "./token-usage.ts";
@@ -21,7 +21,8 @@ export interface EmbedAsk {
 }
 
 /**
- * Embeds one batch: each try reserved on the ledger before and settled after, tried again as calls of models are.
+ * Embeds one batch: each try reserved on the ledger before and settled after, tried again as calls of models are. What is
+ * made in this process for nothing is written down once, when it is over.
  * @returns vectors of length 1 in the order of the texts
  * @throws PROVIDER_ERROR, BUDGET_EXCEEDED, NO_PROVIDER, or the signal's reason
  */
@@ -39,7 +40,12 @@ export async function askEmbedder(parts: LlmParts, ask: EmbedAsk): Promise<reado
 async function callEmbedder(parts: LlmParts, ask: EmbedAsk): Promise<readonly (readonly number[])[]> {
   const { embedder, texts, purpose, ctx } = ask;
   const planned = plan(parts, ask);
-  await reserve(parts, ctx, planned);
+  const isFree = embedder.isFree === true && planned.costNanoUsd === 0n;
+  if (!isFree) {
+    await reserve(parts, ctx, planned);
+  }
+  const settle = (outcome: CallOutcome): Promise<void> =>
+    isFree ? record(parts, { ctx, planned, outcome }) : parts.settlements.settle(outcome);
   let answer: EmbedAnswer;
   try {
     const limits = { timeoutMs: DEFAULT_CALL_TIMEOUT_MS, ctx };
@@ -47,11 +53,28 @@ async function callEmbedder(parts: LlmParts, ask: EmbedAsk): Promise<readonly (r
       embedder.embed({ texts, purpose, signal, timeoutMs, callId: planned.callId }),
     );
   } catch (error) {
-    await settleFailed(parts, { ask, planned, error });
+    await settleFailed({ ask, planned, error, settle });
     throw error;
   }
-  await settleAnswered(parts, { ask, planned, answer });
+  await settleAnswered(parts, { ask, planned, answer, settle });
   return readVectors(ask, answer);
+}
+
+/** Writes down what cost nothing. Only what succeeded waits for room: the other's error is what the caller is to hear of. */
+async function record(
+  parts: LlmParts,
+  { ctx, planned, outcome }: { ctx: LlmCallContext; planned: PlannedCall; outcome: CallOutcome },
+): Promise<void> {
+  const ask = (): Promise<ReserveAnswer> => parts.ledger.record(planned, outcome);
+  if (outcome.status === "ok") {
+    await makeRoom(parts, ctx, { planned, ask });
+    return;
+  }
+  try {
+    await ask();
+  } catch (error) {
+    parts.logger.warn({ callId: planned.callId, error: String(error) }, "a call could not be written down");
+  }
 }
 
 function plan(parts: LlmParts, { embedder, texts, ctx }: EmbedAsk): PlannedCall {
@@ -84,17 +107,19 @@ interface Spent {
 interface Ended {
   readonly ask: EmbedAsk;
   readonly planned: PlannedCall;
+  /** Brings the outcome into the ledger. */
+  readonly settle: (outcome: CallOutcome) => Promise<void>;
 }
 
 async function settleAnswered(
   parts: LlmParts,
-  { ask, planned, answer }: Ended & { readonly answer: EmbedAnswer },
+  { ask, planned, answer, settle }: Ended & { readonly answer: EmbedAnswer },
 ): Promise<void> {
   const { inputTokens } = answer;
   const usage = plainUsage(inputTokens ?? planned.inputTokens, 0, inputTokens === null);
   const price = priceOf(parts, ask.embedder, { usage, costUsd: answer.costUsd });
   ask.tally.add(usage, price.costNanoUsd);
-  await parts.settlements.settle({
+  await settle({
     ...outcomeOf(planned, { firstTextMs: null }, { usage, price }),
     status: "ok",
     servedModel: answer.servedModel ?? ask.embedder.model,
@@ -102,10 +127,12 @@ async function settleAnswered(
   });
 }
 
-async function settleFailed(
-  parts: LlmParts,
-  { ask, planned, error }: Ended & { readonly error: unknown },
-): Promise<void> {
+async function settleFailed({
+  ask,
+  planned,
+  error,
+  settle,
+}: Ended & { readonly error: unknown }): Promise<void> {
   const failure = isModelError(error) ? error : undefined;
   const isUnbilled = ask.embedder.isFree || failure?.mayBeBilled === false;
   const usage = isUnbilled ? NOTHING : null;
@@ -113,7 +140,7 @@ async function settleFailed(
     usage ?? plainUsage(planned.inputTokens, 0, true),
     isUnbilled ? FREE.costNanoUsd : planned.costNanoUsd,
   );
-  await parts.settlements.settle({
+  await settle({
     ...outcomeOf(planned, { firstTextMs: null }, { usage, price: isUnbilled ? FREE : null }),
     status: failure ? "error" : "aborted",
     errorKind: failure?.kind ?? (isGoalpostError(error) ? error.code : "aborted"),

@@ -1,7 +1,7 @@
 import { v7 as newId } from "uuid";
 import type { Clock } from "../core/clock.ts";
 import { GoalpostError, isGoalpostError } from "../core/errors.ts";
-import type { CallOutcome, ExceededBudget, PlannedCall, Price } from "../core/ledger.ts";
+import type { CallOutcome, ExceededBudget, PlannedCall, Price, ReserveAnswer } from "../core/ledger.ts";
 import type { Budget } from "../core/llm.ts";
 import { ModelError, type ModelRequest, type ModelResponse, type TokenUsage } from "../core/model.ts";
 import type { LlmCallContext } from "../core/model-calls.ts";
@@ -70,13 +70,22 @@ function plan(parts: LlmParts, { provider, request, budget, ctx }: ModelCall): P
 }
 
 /**
- * Waits until the ledger has room for a call.
+ * Waits until the ledger has room for a call, and reserves it.
  * @throws BUDGET_EXCEEDED, ModelError, or the signal's reason
  */
-export async function reserve(parts: LlmParts, ctx: LlmCallContext, planned: PlannedCall): Promise<void> {
+export function reserve(parts: LlmParts, ctx: LlmCallContext, planned: PlannedCall): Promise<void> {
+  return makeRoom(parts, ctx, { planned, ask: () => parts.ledger.reserve(planned) });
+}
+
+/** Waits until the ledger has room. @param room how it is asked for, and for what */
+export async function makeRoom(
+  parts: LlmParts,
+  ctx: LlmCallContext,
+  { planned, ask }: { readonly planned: PlannedCall; readonly ask: () => Promise<ReserveAnswer> },
+): Promise<void> {
   for (let waitedMs = 0; ; ) {
     ctx.signal.throwIfAborted();
-    const answer = await parts.ledger.reserve(planned);
+    const answer = await ask();
     if (answer.outcome === "reserved") {
       return;
     }

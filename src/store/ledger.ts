@@ -31,48 +31,51 @@ type Answer =
   | { readonly outcome: "over"; readonly status: string }
   | { readonly outcome: "exceeded"; readonly budget: ExceededBudget };
 
-// Both may be carried out twice: a call is written once, and settled once.
+interface Recorded {
+  readonly answer: Answer;
+  readonly warnings: readonly BudgetWarning[] | null;
+}
+
+// All may be carried out twice: a call is written once, and settled once.
 const RESERVE = "select goalpost.reserve_call($1::json)::text as answer";
 const SETTLE = "select goalpost.settle_call($1::json)::text as answer";
+const RECORD = "select goalpost.record_call($1::json, $2::json)::text as answer";
 const HOLD_BACK = "select goalpost.hold_back($1, $2::double precision)";
 
 /** Makes the ledger that is kept in the database. @throws INVALID_INPUT for rate limits that let nothing through */
 export function createLedger({ driver, logger, worker, rateLimits = {} }: LedgerOptions): Ledger {
   checkRateLimits(rateLimits);
   const limited = new Map(Object.entries(rateLimits));
-  const ask = async (statement: string, about: unknown): Promise<string | null> => {
-    const [row] = await repeatOnConflict(() =>
-      read<{ answer: string | null }>(driver, statement, [JSON.stringify(about)]),
-    );
-    return row?.answer ?? null;
+  const ask = async <T>(statement: string, ...about: readonly unknown[]): Promise<T | null> => {
+    const values = about.map((one) => JSON.stringify(one));
+    const [row] = await repeatOnConflict(() => read<{ answer: string | null }>(driver, statement, values));
+    return JSON.parse(row?.answer ?? "null") as T | null;
+  };
+  const encodeCall = (call: PlannedCall): object => {
+    const { scope, budget, costNanoUsd, ...facts } = call;
+    const limits = [call.provider, modelScope(call)].map((name) => {
+      const { requestsPerMinute = null, tokensPerMinute = null } = limited.get(name) ?? {};
+      return [name, requestsPerMinute, tokensPerMinute];
+    });
+    const cost = costNanoUsd?.toString();
+    return { ...facts, ...scope, worker, limits, costNanoUsd: cost, budget: encodeBudget(budget, "request") };
+  };
+  const warn = (warnings: readonly BudgetWarning[] | null): void => {
+    for (const warning of warnings ?? []) {
+      logger.warn({ ...warning }, `${warning.percent} % of a budget are spent`);
+    }
   };
   return {
     async reserve(call: PlannedCall): Promise<ReserveAnswer> {
-      const { scope, budget, costNanoUsd, ...facts } = call;
-      const limits = [call.provider, modelScope(call)].map((name) => {
-        const { requestsPerMinute = null, tokensPerMinute = null } = limited.get(name) ?? {};
-        return [name, requestsPerMinute, tokensPerMinute];
-      });
-      const answer = await ask(RESERVE, {
-        ...facts,
-        ...scope,
-        worker,
-        limits,
-        costNanoUsd: costNanoUsd?.toString(),
-        budget: encodeBudget(budget, "request"),
-      });
-      return readAnswer(call, JSON.parse(answer ?? "null") as Answer);
+      return readAnswer(call, (await ask<Answer>(RESERVE, encodeCall(call))) as Answer);
     },
     async settle(outcome: CallOutcome): Promise<void> {
-      const { usage, costNanoUsd, ...facts } = outcome;
-      const warnings = await ask(SETTLE, {
-        ...usage,
-        ...facts,
-        costNanoUsd: costNanoUsd?.toString(),
-      });
-      for (const warning of JSON.parse(warnings ?? "[]") as BudgetWarning[]) {
-        logger.warn({ ...warning }, `${warning.percent} % of a budget are spent`);
-      }
+      warn(await ask<BudgetWarning[]>(SETTLE, encodeOutcome(outcome)));
+    },
+    async record(call: PlannedCall, outcome: CallOutcome): Promise<ReserveAnswer> {
+      const recorded = (await ask(RECORD, encodeCall(call), encodeOutcome(outcome))) as Recorded;
+      warn(recorded.warnings);
+      return readAnswer(call, recorded.answer);
     },
     async holdBack(provider: string, model: string, waitMs: number): Promise<void> {
       const values = [modelScope({ provider, model }), Math.max(0, waitMs)];
@@ -80,6 +83,10 @@ export function createLedger({ driver, logger, worker, rateLimits = {} }: Ledger
     },
     usageOf: (requestId: string): Promise<Usage> => usageOfRequest(driver, requestId),
   };
+}
+
+function encodeOutcome({ usage, costNanoUsd, ...facts }: CallOutcome): object {
+  return { ...usage, ...facts, costNanoUsd: costNanoUsd?.toString() };
 }
 
 function checkRateLimits(rateLimits: Readonly<Record<string, RateLimit>>): void {

@@ -107,6 +107,24 @@ describeOnEachBackend("the ledger", (backend) => {
     });
   });
 
+  test("has a call that is over and cost nothing at once, however often it is told of it", async () => {
+    const { ledger } = await openBook(backend);
+    const planned = call({ kind: "embedding", costNanoUsd: 0n });
+    const used = outcome(planned.callId, { usage: tokens({ inputTokens: 7 }), costNanoUsd: 0n });
+    expect(await ledger.record(planned, used)).toEqual({ outcome: "reserved" });
+    expect(await ledger.record(planned, used)).toEqual({ outcome: "reserved" });
+    const { status, input_tokens, cost_nano_usd, ended } = await row(planned.callId);
+    expect([status, input_tokens, cost_nano_usd, ended]).toEqual(["ok", 7, "0", true]);
+  });
+
+  test("has no call that costs nothing where its budget has no room for it", async () => {
+    const { ledger } = await openBook(backend);
+    const planned = call({ costNanoUsd: 0n, budget: { tokens: 10 } });
+    const answer = await ledger.record(planned, outcome(planned.callId, { costNanoUsd: 0n }));
+    expect(answer).toMatchObject({ outcome: "exceeded", budget: { unit: "tokens", limit: 10 } });
+    expect(await row(planned.callId)).toEqual({});
+  });
+
   test("keeps what was reserved, as an estimate, where nobody knows what was used", async () => {
     const { ledger } = await openBook(backend);
     const planned = call({ requestId: randomUUID() });

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Embedded, EmbedTexts } from "../../src/core/embedding.ts";
 import { NO_USAGE } from "../../src/core/usage.ts";
 import { Documents } from "../../src/documents/documents.ts";
-import { nearestByIndex } from "../../src/documents/search-documents.ts";
 import type { Documents as ClientDocuments } from "../../src/index.ts";
 import { createPgliteDriver, type PGliteLike } from "../../src/store/pglite-driver.ts";
 import { openTestGoalpost, type TestGoalpost } from "../../src/testing/index.ts";
@@ -46,11 +45,8 @@ function fake(vectorOf: (text: string) => number[], model = "fake"): { embed: Em
   return { embed, asked };
 }
 
-function withEmbed(embed: EmbedTexts): Documents {
-  return new Documents({
-    driver: createPgliteDriver(db as unknown as PGliteLike, async () => undefined),
-    embed,
-  });
+function withEmbed(embed: EmbedTexts, on = db as unknown as PGliteLike): Documents {
+  return new Documents({ driver: createPgliteDriver(on, async () => undefined), embed });
 }
 
 describe("given documents in a collection", () => {
@@ -255,12 +251,16 @@ describe("given more vectors than are worth comparing one by one", () => {
     const { rows } = await db.query<{ id: number }>(
       "select id from goalpost.document_models where model = 'wide'",
     );
-    const model = { id: rows[0]?.id as number, provider: "test", model: "wide", dimensions: 16 };
-    const values = [JSON.stringify(wide(16)("4990")), 1, null, 10];
-    await db.exec("set enable_sort = off; set enable_seqscan = off");
-    const plan = await db.query(`explain ${nearestByIndex(model)}`, values);
-    await db.exec("reset all");
-    expect(JSON.stringify(plan.rows)).toContain(`Index Scan using document_vectors_of_${model.id}`);
+    const index = `goalpost.document_vectors_of_${rows[0]?.id}`;
+    const scans = await db.transaction(async (tx) => {
+      await withEmbed(fake(wide(16), "wide").embed, tx as unknown as PGliteLike).search(name, "number 4990");
+      const counted = await tx.query<{ scans: number }>(
+        "select pg_stat_get_xact_numscans($1::regclass)::int as scans",
+        [index],
+      );
+      return counted.rows[0]?.scans;
+    });
+    expect(scans).toBe(1);
     const hits = await own.search(name, "number 4990", { limit: 3 });
     expect(hits[0]).toMatchObject({ score: expect.closeTo(1, 3) });
     const odd = await own.search(name, "number 4990", { limit: 30, filter: { odd: true } });

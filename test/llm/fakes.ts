@@ -107,6 +107,14 @@ export class MemoryLedger implements Ledger {
     }
   }
 
+  async record(call: PlannedCall, outcome: CallOutcome): Promise<ReserveAnswer> {
+    const answer = await this.reserve(call);
+    if (answer.outcome === "reserved") {
+      await this.settle(outcome);
+    }
+    return answer;
+  }
+
   async holdBack(provider: string, model: string, waitMs: number): Promise<void> {
     this.held.push({ provider, model, waitMs });
   }
