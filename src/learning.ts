@@ -2,8 +2,9 @@ import type { Clock } from "./core/clock.ts";
 import type { Driver } from "./core/driver.ts";
 import type { Estimate, Estimates } from "./core/estimates.ts";
 import type { Logger } from "./core/logger.ts";
+import { kindOfStep } from "./core/model-routing.ts";
 import { checkName } from "./core/names.ts";
-import type { OptimizeLevel } from "./core/optimizer.ts";
+import type { ModelCandidate, OptimizedOutcome, OptimizeLevel } from "./core/optimizer.ts";
 import { check } from "./core/policy.ts";
 import type { StepMap } from "./core/step.ts";
 import type { Tried } from "./core/tried.ts";
@@ -11,9 +12,11 @@ import { Fleet, type HubLink } from "./fleet-client.ts";
 import type { Collector } from "./learn/collector.ts";
 import {
   type Decided,
+  forgetOutcomes,
   makespanOf,
   type Realised,
   readDecisions,
+  readOutcomes,
   type StoredDecision,
   storeDecisions,
   storeRealised,
@@ -23,7 +26,9 @@ import { makeRecorder } from "./learn/recorder.ts";
 import { makeSnapshot, NOTHING_KNOWN, readSnapshot, type SnapshotWish } from "./learn/snapshot.ts";
 import { kindKey, type StatLevel } from "./learn/stat-key.ts";
 import { forgetRows, listRows, readRows, type StatRow } from "./learn/stats-table.ts";
+import { toCandidates } from "./model-candidates.ts";
 import { PlanRecall } from "./plan-recall.ts";
+import { readModelStats } from "./store/model-stats.ts";
 import { getRun } from "./store/runs.ts";
 import { usageOfRun } from "./store/usage.ts";
 
@@ -64,6 +69,8 @@ const DEFAULT_LIMIT = 100;
 const HALF_CONFIDENCE = 5;
 /** Milliseconds for which what a decomposer is told of steps may be old. */
 const KEEP_MS = 10_000;
+/** Runs of one graph that are looked at for whether they were slower than promised. */
+const PAST = 10;
 /** Runs whose end is awaited. */
 const MOST_AWAITED = 10_000;
 
@@ -127,6 +134,9 @@ export class Learning {
     await this.flush();
     this.#steps = undefined;
     const plans = options.step === undefined ? await this.plans.forget() : 0;
+    if (options.step === undefined) {
+      await forgetOutcomes(this.#driver);
+    }
     return plans + (await forgetRows(this.#driver, options.step));
   }
 
@@ -172,6 +182,22 @@ export class Learning {
   async snapshot(wish: Omit<SnapshotWish, "now">): Promise<Estimates> {
     const own = await readSnapshot(this.#driver, { ...wish, now: this.#clock.now() });
     return this.fleet?.advice.below(own) ?? own;
+  }
+
+  /** The models that steps asked, by step, with what is known of each. @internal */
+  async modelsOf(steps: readonly string[]): Promise<ReadonlyMap<string, readonly ModelCandidate[]>> {
+    const found = new Map<string, ModelCandidate[]>();
+    const kinds = new Map(steps.map((step) => [kindOfStep(step), step]));
+    for (const known of await readModelStats(this.#driver, [...kinds.keys()])) {
+      const step = kinds.get(known.kind) as string;
+      found.set(step, [...(found.get(step) ?? []), ...toCandidates(known)]);
+    }
+    return found;
+  }
+
+  /** How the last runs of a graph went with "aggressive", the latest last. @internal */
+  pastOf(shape: string): Promise<OptimizedOutcome[]> {
+    return readOutcomes(this.#driver, { shape, level: "aggressive", limit: PAST });
   }
 
   /** Milliseconds of work that tries of these steps are, as far as that is known; at most a day. Never fails. @internal */

@@ -7,7 +7,13 @@ import { GoalpostError } from "./core/errors.ts";
 import type { LlmRequest, LlmResult } from "./core/llm.ts";
 import type { LlmOptions } from "./core/llm-options.ts";
 import type { Logger } from "./core/logger.ts";
-import type { LlmCallContext, ModelCalls, PreparedRequest, TextsToEmbed } from "./core/model-calls.ts";
+import type {
+  LlmCallContext,
+  ModelCalls,
+  PreparedRequest,
+  TextsToEmbed,
+  UsualModel,
+} from "./core/model-calls.ts";
 import type { EmbedModels } from "./embed-models.ts";
 import type { LlmParts } from "./llm/llm-parts.ts";
 import { checkRouting } from "./llm/routing-options.ts";
@@ -67,6 +73,11 @@ export class LlmClient implements ModelCalls {
   async prepare<T>(request: LlmRequest<T>): Promise<PreparedRequest<T>> {
     const [parts, { prepareRequest }] = await Promise.all([this.parts(), import("./llm/llm-caller.ts")]);
     return prepareRequest(parts, request);
+  }
+
+  async usual(): Promise<UsualModel> {
+    const [parts, { usualModel }] = await Promise.all([this.parts(), import("./llm/choose-models.ts")]);
+    return usualModel(parts);
   }
 
   async embed(texts: TextsToEmbed, ctx: LlmCallContext): Promise<Embedded> {

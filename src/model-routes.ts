@@ -127,7 +127,7 @@ export class ModelRoutes implements ModelRouting {
   /** What is known now, of a kind of work or of all. */
   async stats(kind: string | null): Promise<readonly ModelStats[]> {
     await this.flush();
-    return readModelStats(this.#o.driver, kind);
+    return readModelStats(this.#o.driver, kind === null ? null : [kind]);
   }
 
   /** Writes what was collected. Never fails: what could not be written is kept for the next time. */
@@ -182,7 +182,7 @@ export class ModelRoutes implements ModelRouting {
     if (known && now - known.at < FRESH_MS) {
       return known.stats;
     }
-    const own = await readModelStats(this.#o.driver, kind);
+    const own = await readModelStats(this.#o.driver, [kind]);
     const stats = adviseModels(kind, own, this.#o.advice?.(kind) ?? []);
     this.#read.set(kind, { at: now, stats });
     return stats;

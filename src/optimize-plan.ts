@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import type { Estimates } from "./core/estimates.ts";
 import type { Dependency, TaskSpec, ValidTaskGraph } from "./core/goal.ts";
-import type { Decision, OptimizedGraph, OptimizeLevel, StepFacts } from "./core/optimizer.ts";
-import { isStep, type StepMap } from "./core/step.ts";
+import type { ModelCalls } from "./core/model-calls.ts";
+import type { Decision, ModelCandidate, OptimizedGraph, OptimizeLevel, StepFacts } from "./core/optimizer.ts";
+import { isStep, mayRunTwice, type StepMap } from "./core/step.ts";
 import { toTree } from "./core/task-tree.ts";
 import { NOTHING_KNOWN } from "./learn/snapshot.ts";
 import type { Learning } from "./learning.ts";
+import { markDefault } from "./model-candidates.ts";
 import { optimize } from "./optimize/optimize.ts";
 import type { Dispatch } from "./plan/compile.ts";
 
@@ -24,6 +26,7 @@ export interface OptimizeParts {
   readonly level: OptimizeLevel;
   readonly learning: Learning | undefined;
   readonly steps: StepMap;
+  readonly models: Pick<ModelCalls, "usual">;
   /** Tasks that can run at once. */
   readonly slots?: number | undefined;
 }
@@ -42,15 +45,19 @@ export async function optimizePlan(graph: ValidTaskGraph, parts: OptimizeParts):
     snapshotId: NOTHING_KNOWN.snapshotId,
     runKeyDelayMs: 0,
   };
-  if (level === "basic" && !declaresEffects(graph.tasks)) {
+  if (level === "basic" && !declaresEffects(graph.tasks, steps)) {
     // The order by the longest way left is made in any case, and nothing else can come of it.
     return asIs;
   }
   const estimates = await knownOf(graph.tasks, { ...parts, shape });
+  const models = await modelsOf(graph.tasks, parts);
+  const past = level === "aggressive" ? await learning?.pastOf(shape) : undefined;
   const optimized = optimize(graph, estimates, {
     level,
     slots: parts.slots,
-    stepInfo: (step) => factsOf(steps, step),
+    past,
+    stepInfo: (step) => ({ ...factsOf(steps, step), usesModel: models.has(step) }),
+    models: (step) => models.get(step) ?? [],
   });
   const mergedInto = mergesOf(graph.tasks, optimized.graph);
   const { hints, runKeyDelayMs } = optimized.graph;
@@ -89,8 +96,33 @@ async function knownOf(
   return learning.snapshot({ steps: [...new Set(leaves.map(({ step }) => step))], shape, tasks: leaves });
 }
 
-function declaresEffects(tasks: readonly TaskSpec[]): boolean {
-  return tasks.some((task) => task.effects !== undefined || declaresEffects(task.subtasks ?? []));
+/** Where the choice of a model is learned, each request makes it by itself. */
+async function modelsOf(
+  tasks: readonly TaskSpec[],
+  { level, learning, models }: OptimizeParts,
+): Promise<ReadonlyMap<string, readonly ModelCandidate[]>> {
+  if (level === "basic" || !learning) {
+    return new Map();
+  }
+  const known = await learning.modelsOf([...stepsOf(tasks)]);
+  if (known.size === 0) {
+    return known;
+  }
+  const { model, isLearned } = await models.usual();
+  return isLearned ? new Map() : markDefault(known, model);
+}
+
+function stepsOf(tasks: readonly TaskSpec[]): Set<string> {
+  return new Set(toTree(tasks).tasks.map(({ spec }) => spec.step ?? spec.id));
+}
+
+function declaresEffects(tasks: readonly TaskSpec[], steps: StepMap): boolean {
+  return tasks.some(
+    (task) =>
+      task.effects !== undefined ||
+      factsOf(steps, task.step ?? task.id)?.effectFree === true ||
+      declaresEffects(task.subtasks ?? [], steps),
+  );
 }
 
 function factsOf(steps: StepMap, name: string): StepFacts | undefined {
@@ -100,6 +132,8 @@ function factsOf(steps: StepMap, name: string): StepFacts | undefined {
         timeoutGiven: step.timeoutMs !== undefined,
         approval: step.approval === true,
         verified: step.output !== undefined,
+        effectFree: step.effectFree === true,
+        idempotent: mayRunTwice(step),
       }
     : undefined;
 }

@@ -3,7 +3,14 @@ import { GoalpostError } from "./core/errors.ts";
 import { type ResolvedPolicy, resolvePolicy } from "./core/policy.ts";
 import { bindRefs } from "./core/refs.ts";
 import type { TaskHint } from "./core/shape.ts";
-import { type GoalInput, isStep, type Step, type StepFunction, type StepMap } from "./core/step.ts";
+import {
+  type GoalInput,
+  isStep,
+  mayRunTwice,
+  type Step,
+  type StepFunction,
+  type StepMap,
+} from "./core/step.ts";
 import type { TaskCode, TaskPolicy } from "./engine/code.ts";
 import type { DefinitionNode, RunDefinition } from "./engine/definitions.ts";
 import { parseArgs } from "./plan/check-args.ts";
@@ -36,7 +43,10 @@ function sameCode(id: string): TaskCode {
 
 function stepCode(name: string, step: StepMap[string], node: DefinitionNode): TaskCode {
   return {
-    policy: withHint(resolvePolicy(node.spec, isStep(step) ? step : undefined), node.spec.hint),
+    policy: withHint(resolvePolicy(node.spec, isStep(step) ? step : undefined), {
+      hint: node.spec.hint,
+      mayRunTwice: isStep(step) && mayRunTwice(step),
+    }),
     async execute(call) {
       const { over } = node.spec;
       const inputs = over === undefined ? call.inputs : { ...call.inputs, [over]: call.itemInput };
@@ -55,12 +65,16 @@ function stepCode(name: string, step: StepMap[string], node: DefinitionNode): Ta
 }
 
 /** What was learned counts where nobody chose. */
-function withHint(policy: ResolvedPolicy, hint: TaskHint | undefined): TaskPolicy {
+function withHint(
+  policy: ResolvedPolicy,
+  { hint, mayRunTwice }: { readonly hint: TaskHint | undefined; readonly mayRunTwice: boolean },
+): TaskPolicy {
   return hint
     ? {
         ...policy,
         learnedTimeoutMs: policy.timeoutGiven ? undefined : hint.timeoutMs,
         finalErrors: hint.finalErrors,
+        hedgeAfterMs: mayRunTwice && !policy.approval ? hint.hedgeAfterMs : undefined,
       }
     : policy;
 }

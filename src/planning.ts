@@ -97,7 +97,7 @@ class Planning {
     }
     const { learning, steps } = this.#code;
     const { optimize: level = "basic", slots } = this.#settings;
-    return optimizePlan(graph, { level, learning, steps, slots });
+    return optimizePlan(graph, { level, learning, steps, slots, models: this.#call.models });
   }
 
   /** Keeps what was decided, whether the plan of an earlier run is used among it. */
@@ -111,7 +111,8 @@ class Planning {
     const decisions = [...(reuse ? [reuse] : []), ...(dispatch?.decisions ?? [])];
     if ((dispatch && (this.#settings.optimize ?? "basic") !== "basic") || decisions.length > 0) {
       const { level = "basic", snapshotId = NOTHING_KNOWN.snapshotId } = dispatch ?? {};
-      const where = { runId: this.#call.run.id, plan: this.#call.node.position };
+      const shape = dispatch?.dispatch.shape ?? null;
+      const where = { runId: this.#call.run.id, plan: this.#call.node.position, shape };
       await this.#code.learning?.decided({ ...where, decisions, level, snapshotId });
     }
   }

@@ -69,6 +69,7 @@ async function ask<T>(call: TaskCall, prepared: PreparedRequest<T>, memoKey: str
     signal: call.signal,
     deadlineAt: call.deadlineAt,
     step: call.node.kind === "plan" ? undefined : (call.node.spec.step ?? call.node.name),
+    offCriticalPath: call.node.spec.hint?.offCriticalPath,
     resumed: call.resumed || call.attempt > 1,
     task: taskOf(call, memoKey),
   };

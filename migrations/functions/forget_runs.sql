@@ -16,6 +16,7 @@ begin
   delete from goalpost.progress where run_id = any(_runs);
   delete from goalpost.attempts where run_id = any(_runs);
   delete from goalpost.plan_versions where run_id = any(_runs);
+  delete from goalpost.decisions where run_id = any(_runs);
   delete from goalpost.tasks where run_id = any(_runs);
   get diagnostics _count = row_count;
   _count := _count + goalpost.count_compact_tasks(_runs);

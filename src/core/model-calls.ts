@@ -45,6 +45,8 @@ export interface LlmCallContext {
   readonly deadlineAt: number | null;
   /** The step that asks; models are told apart by how they do on its requests where these have no taskType. */
   readonly step?: string | undefined;
+  /** Nobody is kept waiting by a slower answer, as far as the plan tells. Default false in tasks, true outside of them. */
+  readonly offCriticalPath?: boolean | undefined;
   /** Calls of it may have been made before, in another process perhaps. */
   readonly resumed: boolean;
   /** Null outside of tasks. */
@@ -72,8 +74,17 @@ export interface TextsToEmbed {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
+/** What becomes of requests that leave the model open. */
+export interface UsualModel {
+  /** The one that the table has for them; null without a provider. */
+  readonly model: ModelRef | null;
+  /** Whether a choice is learned instead. */
+  readonly isLearned: boolean;
+}
+
 /** Calls models. */
 export interface ModelCalls {
+  usual(): Promise<UsualModel>;
   /** The name of the instance. */
   readonly instance: string;
   /** @throws INVALID_INPUT */

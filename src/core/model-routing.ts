@@ -114,3 +114,8 @@ export interface ModelRouting {
   /** Takes note; nobody waits for it. */
   record(outcomes: readonly RouteOutcome[]): void;
 }
+
+/** The kind of requests of a step that name none. */
+export function kindOfStep(step: string): string {
+  return `step:${step}`;
+}

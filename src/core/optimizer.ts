@@ -54,6 +54,8 @@ export interface DispatchHint {
   readonly hedgeAfterMs?: number | undefined;
   /** The model for requests of the task that leave it to "auto". */
   readonly model?: { readonly provider: string; readonly model: string } | undefined;
+  /** The task could take twice its expected time without the graph taking longer. */
+  readonly offCriticalPath?: boolean | undefined;
 }
 
 /** A graph as it is to be dispatched. */

@@ -47,11 +47,13 @@ export function checkPolicy(policy: StepPolicy, what: string): void {
   check(policy.retry?.factor, { what: `${what}: retry.factor`, least: 1 });
   check(policy.retry?.maxDelayMs, { what: `${what}: retry.maxDelayMs`, least: 0 });
   checkNames(policy.requires, `${what}: requires`);
-  if (policy.approval !== undefined && typeof policy.approval !== "boolean") {
-    throw new GoalpostError(
-      "INVALID_INPUT",
-      `${what}: approval is ${String(policy.approval)}; it must be true or false`,
-    );
+  checkFlag(policy.approval, `${what}: approval`);
+}
+
+/** @throws INVALID_INPUT if the value is given and is neither true nor false */
+export function checkFlag(value: unknown, what: string): void {
+  if (value !== undefined && typeof value !== "boolean") {
+    throw new GoalpostError("INVALID_INPUT", `${what} is ${String(value)}; it must be true or false`);
   }
 }
 

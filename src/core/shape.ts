@@ -71,7 +71,9 @@ export interface NodeSpec {
 export interface TaskHint {
   readonly timeoutMs?: number;
   readonly finalErrors?: readonly string[];
+  readonly hedgeAfterMs?: number;
   readonly model?: { readonly provider: string; readonly model: string };
+  readonly offCriticalPath?: boolean;
 }
 
 /** src and dst are positions: 0… of this shape, {@link existing} ones of the definition it is added to. */

@@ -5,7 +5,7 @@ import type { Decomposer, Goal } from "./goal.ts";
 import type { Json, Stored } from "./json.ts";
 import type { Budget, LlmRequest, LlmResult } from "./llm.ts";
 import type { Logger } from "./logger.ts";
-import { checkPolicy } from "./policy.ts";
+import { checkFlag, checkPolicy } from "./policy.ts";
 import type { GoalResult, RunResult } from "./results.ts";
 import type { StepPolicy } from "./retry.ts";
 import type { Workflow } from "./workflow.ts";
@@ -163,8 +163,24 @@ export interface StepContext<Input = GoalInput, Args = Json> {
 
 const STEP: unique symbol = Symbol.for("goalpost.step") as never;
 
+/** What a step does to others, as its author says; what is left out is taken for no. Only planned tasks heed it. */
+export interface StepEffects {
+  /**
+   * It reads and changes nothing that others can see: the same args and input give the same output. Tasks that do the same
+   * are then carried out once, and order that no data needs may be dropped. A task's own `effects` count before it.
+   * Default false.
+   */
+  readonly effectFree?: boolean | undefined;
+  /**
+   * Two copies of one task may be carried out at once, and twice has the effect of once. With `optimize: "aggressive"` a
+   * slow try is then overtaken by a second copy in a free slot; the slower one is aborted. Its waits (`ctx.sleep`,
+   * `ctx.waitFor`, child runs) are the first copy's alone. Default: what `effectFree` says.
+   */
+  readonly idempotent?: boolean | undefined;
+}
+
 /** A step with a description and a schema; made by {@link defineStep}. */
-export interface Step<Args, Output> extends StepPolicy {
+export interface Step<Args, Output> extends StepPolicy, StepEffects {
   readonly [STEP]: true;
   readonly description: string;
   readonly args: z.ZodType<Args>;
@@ -185,7 +201,7 @@ export function defineSteps<const S extends StepMap>(steps: S): S {
   return steps;
 }
 
-export interface StepDefinition<A extends z.ZodType, O extends z.ZodType> extends StepPolicy {
+export interface StepDefinition<A extends z.ZodType, O extends z.ZodType> extends StepPolicy, StepEffects {
   /** What it does; decomposers read it. */
   readonly description: string;
   /** The schema of its args: checked when a plan is validated and again when the task starts. */
@@ -206,10 +222,17 @@ export function defineStep<A extends z.ZodType, O extends z.ZodType = z.ZodType<
   definition: StepDefinition<A, O>,
 ): Step<z.output<A>, z.output<O>> {
   checkPolicy(definition, "defineStep");
+  checkFlag(definition.effectFree, "defineStep: effectFree");
+  checkFlag(definition.idempotent, "defineStep: idempotent");
   return { ...definition, [STEP]: true } as unknown as Step<z.output<A>, z.output<O>>;
 }
 
 /** True for what {@link defineStep} made, in this or another copy of the library. */
 export function isStep(value: unknown): value is Step<unknown, unknown> {
   return typeof value === "object" && value !== null && STEP in value;
+}
+
+/** Whether two copies of one task of the step may be carried out at once. */
+export function mayRunTwice({ idempotent, effectFree }: StepEffects): boolean {
+  return idempotent ?? effectFree ?? false;
 }

@@ -32,6 +32,10 @@ export interface AttemptOptions {
   /** Notes what a model's answer has used; set by who observes the try. */
   spend?: TaskCall["spend"] | undefined;
   readonly growth: () => Growth;
+  /** Takes a free slot for a second copy; returns what gives it back, or undefined if none is free. */
+  readonly takeSlot?: (() => (() => void) | undefined) | undefined;
+  /** Set if a second copy was quicker: how long the first would have taken is not known. */
+  overtaken?: boolean | undefined;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
   /** Notes that the function begins. */

@@ -7,6 +7,7 @@ import type { AttemptOptions } from "./attempt-options.ts";
 import { AttemptTimer } from "./attempt-timer.ts";
 import type { TaskPolicy, TaskResult } from "./code.ts";
 import type { DefinitionNode } from "./definitions.ts";
+import { hedged } from "./hedge.ts";
 import { checkSize, OneCall, stepOf, type Try } from "./one-call.ts";
 import type { Report } from "./protocol.ts";
 import { Release } from "./suspension.ts";
@@ -87,7 +88,10 @@ async function execute(options: AttemptOptions, own: Try): Promise<TaskResult> {
   if (options.run.extras && options.node.kind === "step") {
     options.started();
   }
-  return options.code.execute(new OneCall(options, own, approved));
+  const { hedgeAfterMs } = options.code.policy;
+  return hedgeAfterMs === undefined || options.task.waits.length > 0
+    ? options.code.execute(new OneCall(options, own, approved))
+    : hedged(options, own, hedgeAfterMs);
 }
 
 /** Whatever the function made of its suspension: there is no answer yet that it could have gone on with. */

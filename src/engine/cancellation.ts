@@ -7,6 +7,7 @@ export class Cancellation {
   #reason: unknown;
   #listener: (() => void) | undefined;
   #controller: AbortController | undefined;
+  #children: Cancellation[] | undefined;
 
   get aborted(): boolean {
     return this.#aborted;
@@ -35,6 +36,19 @@ export class Cancellation {
     this.#reason = reason;
     this.#listener?.();
     this.#controller?.abort(reason);
+    for (const child of this.#children ?? []) {
+      child.abort(reason);
+    }
+  }
+
+  /** One that is called off with this one, and by itself. */
+  child(): Cancellation {
+    const child = new Cancellation();
+    this.#children = [...(this.#children ?? []), child];
+    if (this.#aborted) {
+      child.abort(this.#reason);
+    }
+    return child;
   }
 
   throwIfAborted(): void {

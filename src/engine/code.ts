@@ -70,6 +70,8 @@ export interface TaskPolicy {
    * costs time, not the run.
    */
   readonly learnedTimeoutMs?: number | undefined;
+  /** Milliseconds after which a second copy of the try is begun beside it, if a slot is free. Default: never. */
+  readonly hedgeAfterMs?: number | undefined;
   /** Codes of errors after which another try never helped. */
   readonly finalErrors?: readonly string[] | undefined;
   readonly retry: RetryPolicy;

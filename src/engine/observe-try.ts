@@ -41,6 +41,7 @@ export async function observed(
       code: outcome === "completed" ? undefined : (JSON.parse(payload) as { code: string }).code,
       at: clock.now(),
       runMs,
+      overtaken: options.overtaken === true,
       spent,
       inputs: task.item < 0 ? inputs : task.itemInput,
     });

@@ -90,6 +90,11 @@ export class OneCall implements TaskCall {
     return this.#remembered.recall(key);
   }
 
+  /** All that it remembers by now. */
+  remembered(): Readonly<Record<string, Json>> {
+    return this.#memory?.all() ?? this.#options.task.checkpoints;
+  }
+
   release(delayMs: number, reason: string): never {
     return this.waits.release(delayMs, reason);
   }

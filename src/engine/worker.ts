@@ -12,6 +12,7 @@ import { type PreparedTask, prepareTasks } from "./prepare-tasks.ts";
 import { Presence } from "./presence.ts";
 import type { ClaimedTask, Reply, Report, StartRow, TaskKey } from "./protocol.ts";
 import { brokenReport, releasedReport, toRefusal } from "./refusal.ts";
+import { UnderWay } from "./under-way.ts";
 import { UnknownCode } from "./unknown-code.ts";
 import type { WorkerOptions } from "./worker-options.ts";
 
@@ -23,12 +24,6 @@ const NO_SEQ = 0;
 
 /** Halves smaller than this are not worth a call of their own. */
 const PIPELINE_FROM = 16;
-
-interface Running {
-  readonly runId: string;
-  readonly abort: Cancellation;
-  readonly done: Promise<void>;
-}
 
 /**
  * A loop that claims tasks and carries them out. States: made → started ⇄ polling → stopped. Without start(), tick()
@@ -42,7 +37,7 @@ export class Worker {
   readonly #grow: ReturnType<typeof growthMaker>;
   readonly #unknown = new UnknownCode();
   readonly #compact: CompactRuns;
-  readonly #running = new Set<Running>();
+  readonly #underWay: UnderWay;
   #claiming = false;
   #started = false;
   #stopping = false;
@@ -56,6 +51,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#underWay = new UnderWay(options.concurrency);
     this.#definitions = new DefinitionCache(options.driver);
     this.#presence = new Presence(options, () => this.#lapsed());
     this.#grow = growthMaker({ ...options, definitions: this.#definitions, wake: () => this.wake() });
@@ -65,7 +61,7 @@ export class Worker {
       lanes: () => this.#presence.lanes(),
       room: () => this.#takeRoom(),
       deliver: (reply, seq) => this.#deliver(reply, seq),
-      beat: () => this.#presence.take(this.#running.size),
+      beat: () => this.#presence.take(this.#underWay.size),
       lane: options.lanes[0] ?? "",
       compactAnswered: (answer) => this.#compact.answered(answer),
       compactRefused: (element, error) => this.#compact.refused(element, error),
@@ -114,7 +110,7 @@ export class Worker {
     if (this.#learned) {
       await this.#look();
     }
-    await this.#quiet();
+    await this.#underWay.quiet();
     await this.#exchange.drained();
     return this.#begun - before;
   }
@@ -136,7 +132,12 @@ export class Worker {
 
   /** How many tasks could begin, if those do that are to begin soon. */
   #room(): number {
-    return this.#options.concurrency - this.#running.size - this.#compact.promised;
+    return this.#underWay.free - this.#compact.promised;
+  }
+
+  /** For a second copy of what is under way. */
+  #takeSlot(): (() => void) | undefined {
+    return this.#stopping || this.#room() <= 0 ? undefined : this.#underWay.addCopy();
   }
 
   /** Stores a run; its tasks come back to this worker at once if it serves their lane. */
@@ -165,11 +166,7 @@ export class Worker {
 
   /** Aborts what this worker carries out of a run that is final. */
   abortRun(runId: string, reason: GoalpostError): void {
-    for (const task of this.#running) {
-      if (task.runId === runId) {
-        task.abort.abort(reason);
-      }
-    }
+    this.#underWay.abortRun(runId, reason);
   }
 
   /**
@@ -181,21 +178,13 @@ export class Worker {
     this.#claiming = false;
     this.#started = false;
     this.#cancelPoll?.();
-    await atMost(this.#options.clock, graceMs, this.#quiet());
+    await atMost(this.#options.clock, graceMs, this.#underWay.quiet());
     this.#cancelBeat?.();
     this.#presence.stop();
-    for (const task of this.#running) {
-      task.abort.abort(new GoalpostError("CANCELLED", "the worker is stopping"));
-    }
-    await this.#quiet();
+    this.#underWay.abortAll(new GoalpostError("CANCELLED", "the worker is stopping"));
+    await this.#underWay.quiet();
     await atMost(this.#options.clock, Math.max(graceMs, POLL_MS), this.#exchange.drained());
     this.#exchange.stop();
-  }
-
-  async #quiet(): Promise<void> {
-    while (this.#running.size > 0) {
-      await Promise.all([...this.#running].map((task) => task.done));
-    }
   }
 
   #beat(): void {
@@ -207,12 +196,10 @@ export class Worker {
   /** Others may have taken what is under way: it is theirs to finish. */
   #lapsed(): void {
     this.#options.logger.warn(
-      { worker: this.#options.id, running: this.#running.size },
+      { worker: this.#options.id, running: this.#underWay.size },
       "the database has not heard of this worker for too long; its tasks are aborted",
     );
-    for (const task of this.#running) {
-      task.abort.abort(new GoalpostError("LEASE_LOST", "the worker lost touch with the database"));
-    }
+    this.#underWay.abortAll(new GoalpostError("LEASE_LOST", "the worker lost touch with the database"));
     this.#options.onLapsed?.();
   }
 
@@ -259,7 +246,7 @@ export class Worker {
     for (const task of reply.tasks) {
       const abort = new Cancellation();
       const work = loaded.then((prepared) => this.#carryOut(prepared.get(task), { task, abort, seq }));
-      this.#track({ runId: task.runId, abort, work });
+      this.#underWay.add({ runId: task.runId, abort, work });
     }
   }
 
@@ -278,7 +265,7 @@ export class Worker {
       const abort = new Cancellation();
       const begin = (): Promise<void> => this.#carryOut(prepared.get(task), { task, abort, seq });
       const work = half >= PIPELINE_FROM && index >= half ? later.then(begin) : begin();
-      this.#track({ runId: task.runId, abort, work });
+      this.#underWay.add({ runId: task.runId, abort, work });
     }
   }
 
@@ -293,16 +280,11 @@ export class Worker {
     for (const task of fit) {
       const abort = new Cancellation();
       const work = this.#carryOut(this.#compact.prepare(task), { task, abort, seq: NO_SEQ });
-      this.#track({ runId: task.runId, abort, work });
+      this.#underWay.add({ runId: task.runId, abort, work });
     }
     for (const task of tasks.slice(fit.length)) {
       this.#settle(releasedReport(task), NO_SEQ);
     }
-  }
-
-  #track({ runId, abort, work }: { runId: string; abort: Cancellation; work: Promise<void> }): void {
-    const running: Running = { runId, abort, done: work.finally(() => this.#running.delete(running)) };
-    this.#running.add(running);
   }
 
   async #carryOut(
@@ -338,6 +320,8 @@ export class Worker {
       storeProgress: (progress) => this.#options.storeProgress({ ...task, worker: this.id }, progress),
       models: this.#options.models,
       spend: undefined,
+      overtaken: undefined,
+      takeSlot: () => this.#takeSlot(),
       growth: () => this.#grow(task, abort.signal),
       mark: (key, value) => this.#exchange.mark(task, key, value),
       started: () => this.#exchange.started(task),

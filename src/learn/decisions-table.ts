@@ -1,5 +1,5 @@
 import type { Queryable } from "../core/driver.ts";
-import type { Decision, OptimizeLevel } from "../core/optimizer.ts";
+import type { Decision, OptimizedOutcome, OptimizeLevel } from "../core/optimizer.ts";
 
 /** What became of a run that decisions were made for. */
 export interface Realised {
@@ -27,6 +27,8 @@ export interface Decided {
   readonly decisions: readonly Decision[];
   readonly level: OptimizeLevel;
   readonly snapshotId: string;
+  /** Equal for graphs whose tasks are alike. */
+  readonly shape: string | null;
   readonly at: Date;
 }
 
@@ -47,10 +49,10 @@ type Row = {
 /** Planning that is tried again decides again: what it decided before is replaced. */
 const CLEAR = "delete from goalpost.decisions where run_id = $1::uuid and plan = $2::int";
 const ADD = `insert into goalpost.decisions
-    (run_id, plan, number, kind, tasks, change, reason, samples, adopted, predicted, level, snapshot_id, decided_at)
+    (run_id, plan, number, kind, tasks, change, reason, samples, adopted, predicted, level, snapshot_id, decided_at, shape)
   select $1::uuid, $2::int, d.ord, d.v->>'kind', array(select json_array_elements_text(d.v->'tasks')), d.v->>'change',
     d.v->>'reason', (d.v->>'samples')::double precision::bigint, (d.v->>'adopted')::boolean,
-    case when json_typeof(d.v->'predicted') = 'object' then d.v->'predicted' end, $4, $5, $6::timestamptz
+    case when json_typeof(d.v->'predicted') = 'object' then d.v->'predicted' end, $4, $5, $6::timestamptz, $7
   from json_array_elements($3::json) with ordinality d(v, ord)`;
 const READ = `select kind, tasks, change, reason, samples::double precision as samples, adopted, predicted::text, level, snapshot_id,
     realised::text, decided_at
@@ -64,11 +66,34 @@ const MAKESPAN = `select r.status, extract(epoch from r.finished_at - p.finished
   where r.id = $1::uuid and r.finished_at is not null`;
 
 export async function storeDecisions(db: Queryable, decided: Decided): Promise<void> {
-  const { runId, plan, decisions, level, snapshotId, at } = decided;
+  const { runId, plan, decisions, level, snapshotId, at, shape } = decided;
   await db.query(CLEAR, [runId, plan]);
   if (decisions.length > 0) {
-    await db.query(ADD, [runId, plan, JSON.stringify(decisions), level, snapshotId, at]);
+    await db.query(ADD, [runId, plan, JSON.stringify(decisions), level, snapshotId, at, shape]);
   }
+}
+
+// One for each plan: its first decision about the order has what basic would have taken.
+const OUTCOMES = `select distinct on (decided_at, run_id, plan) level,
+    (predicted->'makespanMs'->>'before')::double precision as "predictedBeforeMs",
+    (realised->>'makespanMs')::double precision as "realisedMs"
+  from goalpost.decisions
+  where shape = $1 and kind = 'rank' and level = $2 and realised->>'status' = 'completed'
+    and predicted->'makespanMs'->>'before' is not null and realised->>'makespanMs' is not null
+  order by decided_at desc, run_id, plan, number limit $3::int`;
+
+/** How the last runs of a graph went that a level was used for, the latest last. */
+export async function readOutcomes(
+  db: Queryable,
+  { shape, level, limit }: { readonly shape: string; readonly level: OptimizeLevel; readonly limit: number },
+): Promise<OptimizedOutcome[]> {
+  const rows = await db.query<OptimizedOutcome & Record<string, unknown>>(OUTCOMES, [shape, level, limit]);
+  return rows.reverse();
+}
+
+/** What was decided stays, and counts no more for what is decided next. */
+export async function forgetOutcomes(db: Queryable): Promise<void> {
+  await db.query("update goalpost.decisions set shape = null where shape is not null");
 }
 
 export async function readDecisions(db: Queryable, runId: string): Promise<StoredDecision[]> {

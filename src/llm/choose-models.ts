@@ -1,9 +1,12 @@
+import { isGoalpostError } from "../core/errors.ts";
 import { isStorableText } from "../core/json.ts";
 import type { LlmRequest, ModelRef } from "../core/llm.ts";
+import type { UsualModel } from "../core/model-calls.ts";
 import {
   CHOICE,
   type ChosenRequest,
   type KeptChoice,
+  kindOfStep,
   type RouteQuestion,
   type TokenCounts,
 } from "../core/model-routing.ts";
@@ -40,7 +43,7 @@ export interface ChosenModels {
  */
 export function kindOf({ taskType }: Pick<LlmRequest, "taskType">, step: string | undefined): string {
   const named = isStorableText(taskType) ? taskType : undefined;
-  return named ?? (step === undefined ? "other" : `step:${step}`);
+  return named ?? (step === undefined ? "other" : kindOfStep(step));
 }
 
 /** Chooses by the table, or by what was learned. @throws NO_PROVIDER, INVALID_INPUT */
@@ -72,6 +75,21 @@ export async function chooseModels(
   });
   const { propensity, explored } = draw;
   return { candidates, kind, draw: { model: draw.model, choice: { kind, propensity, explored } } };
+}
+
+/** The model of requests that leave it open. */
+export function usualModel(parts: LlmParts): UsualModel {
+  const { mode } = resolveRouting(parts.options.routing, undefined);
+  const isLearned = parts.routing !== undefined && mode === "learned";
+  try {
+    const [first] = selectModels(parts, {});
+    return { model: first ? refOf(first) : null, isLearned };
+  } catch (error) {
+    if (isGoalpostError(error)) {
+      return { model: null, isLearned };
+    }
+    throw error;
+  }
 }
 
 /** What is asked of those who choose among the models. */

@@ -54,10 +54,11 @@ export async function prepareRequest<T>(
   };
 }
 
-/** In a task others may wait for the answer; outside nobody knows of any who do. */
-function placeOf({ requestId, scope, step, task }: LlmCallContext): ChoicePlace {
+/** In a task others may wait for the answer, unless its plan says otherwise; outside nobody knows of any who do. */
+function placeOf(ctx: LlmCallContext): ChoicePlace {
+  const { requestId, scope, step, task, offCriticalPath = task === null } = ctx;
   const { runId, labels } = scope;
-  return { requestId, runId, labels, step, offCriticalPath: task === null };
+  return { requestId, runId, labels, step, offCriticalPath };
 }
 
 /** Tells requests apart by what is asked, not by how patiently. */

@@ -3,7 +3,7 @@ import type { TaskGraph } from "../core/goal.ts";
 import type { Decision, DispatchHint, Optimized, OptimizeOptions } from "../core/optimizer.ts";
 import { type Candidate, hopPriorities, meanOf, type PlannedTasks, planTasks } from "./candidate.ts";
 import { chooseLevel } from "./choose-level.ts";
-import { chooseModels, weighCascades } from "./choose-models.ts";
+import { chooseModels, slackOf, weighCascades } from "./choose-models.ts";
 import {
   type Choice,
   chooseOrder,
@@ -124,14 +124,17 @@ function learn(
       ? [...weighFusion(choice.candidate, draws, settings), ...weighCascades(basic.tree, settings)]
       : []),
   ];
+  const expected = times.map(({ meanMs }) => meanMs);
+  const slack = slackOf(choice.candidate, expected);
   const extras = new Map<string, Omit<DispatchHint, "rank">>();
-  for (const { spec } of choice.candidate.tree.tasks) {
+  for (const [index, { spec }] of choice.candidate.tree.tasks.entries()) {
     const model = models.models.get(spec.id);
     const hedgeAfterMs = hedges.hedgeAfterMs.get(spec.id);
     extras.set(spec.id, {
       ...limits.hints.get(spec.id),
       ...(model && { model }),
       ...(hedgeAfterMs !== undefined && { hedgeAfterMs }),
+      ...((slack[index] as number) > (expected[index] as number) && { offCriticalPath: true }),
     });
   }
   const used = decisions.some(({ adopted }) => adopted);

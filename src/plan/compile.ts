@@ -9,6 +9,7 @@ import {
   type Shape,
   type ShapeEdge,
   type ShapeNode,
+  type TaskHint,
 } from "../core/shape.ts";
 import { type TaskTree, type TreeTask, toTree } from "../core/task-tree.ts";
 
@@ -178,16 +179,11 @@ class ShapeBuilder {
     const { dispatch } = this.#place;
     const hint = dispatch?.hints.get(id);
     const same = dispatch?.mergedInto.get(id);
-    const { timeoutMs, finalErrors, model } = hint ?? {};
+    const { rank: _, ...learned } = hint ?? {};
+    const isEmpty = Object.values(learned).every((value) => value === undefined);
     return {
       ...(dispatch && { shape: dispatch.shape }),
-      ...((timeoutMs !== undefined || finalErrors || model) && {
-        hint: {
-          ...(timeoutMs !== undefined && { timeoutMs }),
-          ...(finalErrors && { finalErrors }),
-          ...(model && { model }),
-        },
-      }),
+      ...(!isEmpty && { hint: learned as TaskHint }),
       ...(same !== undefined && { same }),
     };
   }

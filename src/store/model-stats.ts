@@ -34,11 +34,11 @@ const READ = `select kind, provider, model, samples::float8 as samples, successe
     cost_usd as "costUsd", input_tokens as "inputTokens", output_tokens as "outputTokens", log_ms as "logMs",
     log_ms_squares as "logMsSquares", accepted,
     rejected, available, unavailable, (extract(epoch from unavailable_at) * 1000)::text as "unavailableAt"
-  from goalpost.model_stats where $1::text is null or kind = $1 order by kind, provider, model`;
+  from goalpost.model_stats where $1::text[] is null or kind = any($1) order by kind, provider, model`;
 
-/** What is known of all models on a kind of work, or on all. */
-export async function readModelStats(db: Driver, kind: string | null): Promise<ModelStats[]> {
-  const rows = await read<StatsRow>(db, READ, [kind]);
+/** What is known of all models on some kinds of work; null: on all. */
+export async function readModelStats(db: Driver, kinds: readonly string[] | null): Promise<ModelStats[]> {
+  const rows = await read<StatsRow>(db, READ, [kinds]);
   return rows.map((row) => ({
     ...row,
     unavailableAt: row.unavailableAt === null ? null : new Date(Number(row.unavailableAt)),

@@ -1,6 +1,9 @@
 import { expect, test } from "vitest";
-import type { DecomposeContext, GoalOptions, StepMap, TaskSpec } from "../../src/index.ts";
-import { rejection } from "../promises.ts";
+import { z } from "zod";
+import type { DecomposeContext, GoalOptions, StepContext, StepMap, TaskSpec } from "../../src/index.ts";
+import { defineStep } from "../../src/index.ts";
+import { always, scriptedModel } from "../../src/testing/index.ts";
+import { defer, rejection, untilAborted } from "../promises.ts";
 import { describeOnEachBackend } from "./backends.ts";
 
 describeOnEachBackend("goals and what was learned", (backend) => {
@@ -101,6 +104,150 @@ describeOnEachBackend("goals and what was learned", (backend) => {
     expect(order).toEqual(["one", "after"]);
     expect(result.outputs).toEqual({ one: "one", other: "one", third: "one", after: "after" });
     expect(result.output).toEqual({ third: "one", after: "after" });
+  });
+
+  test("a step that says it touches nothing need not be told so by each task", async () => {
+    let calls = 0;
+    const t = await backend.client();
+    const look = defineStep({
+      description: "Looks something up.",
+      args: z.object({ q: z.number() }),
+      effectFree: true,
+      execute: ({ q }) => {
+        calls += 1;
+        return q;
+      },
+    });
+    const tasks = ["one", "other"].map((id) => ({ id, description: "", step: "look", args: { q: 1 } }));
+    const handle = await t.gp.startGoal("look twice", () => tasks, { look });
+    await t.settle();
+    expect((await handle.result()).outputs).toEqual({ one: 1, other: 1 });
+    expect(calls).toBe(1);
+  });
+
+  // Some hundred tries of which one in ten takes ten times as long, then one that does not end by itself.
+  test("a slow try of an idempotent step is overtaken by a second copy of it", async () => {
+    const alone = await backend.client({ workers: { concurrency: 1 } });
+    const t = await backend.client({ clock: alone.clock });
+    await t.gp.learning.reset();
+    let [calls, stuck] = [0, -1];
+    const begun = defer();
+    const fetch = defineStep({
+      description: "Fetches something.",
+      args: z.object({}),
+      idempotent: true,
+      execute: (_, ctx) => {
+        calls += 1;
+        if (calls === stuck) {
+          begun.resolve();
+          return untilAborted(ctx.signal);
+        }
+        t.clock.advance(calls % 10 === 0 ? 1000 : 100);
+        return ctx.taskId;
+      },
+    });
+    const run = (on: typeof t, count: number, optimize: "basic" | "aggressive") => {
+      const tasks = Array.from({ length: count }, (_, n) => ({
+        id: `f${n}`,
+        description: "",
+        step: "fetch",
+      }));
+      return on.gp.startGoal("fetch", () => tasks, { fetch }, { optimize });
+    };
+    for (let round = 0; round < 6; round++) {
+      const handle = await run(alone, 20, "basic");
+      await alone.settle();
+      await handle.result();
+    }
+    await alone.gp.learning.flush();
+    stuck = calls + 1;
+    const handle = await run(t, 1, "aggressive");
+    const settled = t.settle();
+    await begun.promise;
+    t.clock.advance(1100);
+    await settled;
+    const { outputs, runId } = await handle.result();
+    expect(outputs).toEqual({ f0: "f0" });
+    expect(calls).toBe(stuck + 1);
+    const { decisions } = await t.gp.learning.explain(runId);
+    expect(decisions.find(({ kind }) => kind === "hedge")).toMatchObject({ adopted: true, tasks: ["f0"] });
+    await t.gp.learning.flush();
+    const [estimate] = await t.gp.learning.estimates({ step: "fetch" });
+    expect(estimate).toMatchObject({ level: "kind", timedOut: 1 });
+  });
+
+  test("off the critical path a cheaper model is asked that was good at the step before", async () => {
+    const model = scriptedModel([always({ text: "fine" })]);
+    const t = await backend.client({
+      model,
+      llm: {
+        prices: {
+          "scripted/medium": { input: 10, output: 10 },
+          "scripted/simple": { input: 1, output: 1 },
+        },
+      },
+    });
+    await t.gp.learning.reset();
+    let named: "simple" | undefined = "simple";
+    const ask = async (ctx: StepContext): Promise<string> => {
+      const request = { messages: [{ role: "user", content: ctx.taskId }] } as const;
+      const { requestId, model: asked } = await ctx.llm({ ...request, model: named });
+      await t.gp.llm.feedback(requestId, { score: 1 });
+      return asked;
+    };
+    const steps: StepMap = {
+      aside: (_, ctx) => ask(ctx),
+      main: async (_, ctx) => {
+        t.clock.advance(20_000);
+        return ask(ctx);
+      },
+    };
+    const run = async (aside: number, optimize: "basic" | "advanced") => {
+      const tasks = [
+        { id: "main", description: "", step: "main" },
+        ...Array.from({ length: aside }, (_, n) => ({ id: `aside${n}`, description: "", step: "aside" })),
+      ];
+      const handle = await t.gp.startGoal("ask", () => tasks, steps, { optimize });
+      await t.settle();
+      return handle.result();
+    };
+    await run(30, "basic");
+    named = undefined;
+    await run(2, "basic");
+    await t.gp.learning.flush();
+    await t.gp.llm.routes({});
+    const { outputs, runId } = await run(1, "advanced");
+    expect(outputs).toEqual({ main: "medium", aside0: "simple" });
+    const { decisions } = await t.gp.learning.explain(runId);
+    const decision = decisions.find(({ kind }) => kind === "model");
+    expect(decision).toMatchObject({ adopted: true, tasks: ["aside0"] });
+    expect(decision?.change).toContain("simple instead of");
+  });
+
+  test("after three slower runs of a graph aggressive is advanced, until that is forgotten", async () => {
+    const { t, run } = await learner([]);
+    for (let time = 0; time < 6; time++) {
+      await run(uneven);
+    }
+    await t.gp.learning.flush();
+    const levels: unknown[] = [];
+    const one = async (): Promise<void> => {
+      const { runId } = await run(uneven, { optimize: "aggressive" });
+      levels.push((await t.gp.learning.explain(runId)).level);
+      await backend.query(
+        `update goalpost.decisions set realised = '{"status":"completed","makespanMs":1e9,"costUsd":0}' where run_id = $1`,
+        [runId],
+      );
+    };
+    for (let time = 0; time < 4; time++) {
+      await one();
+    }
+    await t.gp.learning.reset();
+    for (let time = 0; time < 6; time++) {
+      await run(uneven);
+    }
+    await one();
+    expect(levels).toEqual(["aggressive", "aggressive", "aggressive", "advanced", "aggressive"]);
   });
 
   test("a decomposer is told what is known of the steps", async () => {

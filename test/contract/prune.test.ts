@@ -7,7 +7,15 @@ const DAY_MS = 86_400_000;
 
 describeOnEachBackend("pruning", (backend) => {
   const one = workflow<null>("one").step("a", () => 1);
-  const TABLES = ["tasks", "attempts", "checkpoints", "ready", "events", "event_counters"] as const;
+  const TABLES = [
+    "tasks",
+    "attempts",
+    "checkpoints",
+    "ready",
+    "events",
+    "event_counters",
+    "decisions",
+  ] as const;
 
   /** Rows that are kept of a run, by table; those without any are left out. */
   async function rowsOf(runId: string): Promise<Record<string, number>> {
@@ -36,7 +44,13 @@ describeOnEachBackend("pruning", (backend) => {
       })
       .step("never", { after: ["fails"] }, () => 1);
     const failed = await t.gp.start(w, null, { deadlineMs: 300 * DAY_MS, events: true });
-    const goal = await t.gp.startGoal("old", () => [{ id: "a", description: "" }], { a: () => 1 });
+    const optimize = "advanced";
+    const goal = await t.gp.startGoal(
+      "old",
+      () => [{ id: "a", description: "" }],
+      { a: () => 1 },
+      { optimize },
+    );
     await t.settle();
     const cancelled = await t.gp.start(w, null, { maxParallel: 1 });
     await cancelled.cancel();
@@ -49,6 +63,7 @@ describeOnEachBackend("pruning", (backend) => {
       "event_counters",
       "runs",
     ]);
+    expect(await rowsOf(goal.runId)).toMatchObject({ decisions: expect.any(Number) });
     t.clock.advance(30 * DAY_MS + 1);
     const young = await t.gp.start(one, null);
     await t.settle();

@@ -162,7 +162,7 @@ describeOnEachBackend("model routing", (backend) => {
     const t = await backend.client({ model: scriptedModel(() => "text") });
     const { requestId } = await t.gp.llm.request({ messages, taskType });
     const record = async () => {
-      const [{ samples, successes, failures } = {}] = await readModelStats(backend.driver, taskType);
+      const [{ samples, successes, failures } = {}] = await readModelStats(backend.driver, [taskType]);
       return [samples, successes, failures];
     };
     await t.gp.llm.feedback(requestId, { score: 1 });

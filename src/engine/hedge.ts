@@ -1,0 +1,79 @@
+import { GoalpostError } from "../core/errors.ts";
+import type { AttemptOptions } from "./attempt-options.ts";
+import type { TaskResult } from "./code.ts";
+import { OneCall, type Try } from "./one-call.ts";
+import { Waits } from "./waits.ts";
+
+/**
+ * Carries out one try, and a second copy of it if it takes longer than that and a slot is free: the first that completes
+ * counts, the other is aborted. Only for tasks that may run twice. The copy knows what the first has remembered by then,
+ * and waits for nothing: where it would have to, the first goes on alone.
+ *
+ * From: Dean and Barroso, "The Tail at Scale" (2013), hedged requests.
+ */
+export function hedged(options: AttemptOptions, own: Try, afterMs: number): Promise<TaskResult> {
+  const firstAbort = options.abort.child();
+  const first = new OneCall({ ...options, abort: firstAbort }, own, null);
+  return new Promise((resolve, reject) => {
+    let copy: Promise<TaskResult | undefined> | undefined;
+    const secondAbort = options.abort.child();
+    const stopTimer = options.clock.timer(afterMs, () => {
+      copy = beginCopy({ ...options, abort: secondAbort }, { own, first });
+      copy?.then((result) => {
+        if (result) {
+          options.overtaken = true;
+          firstAbort.abort(overtaken());
+          resolve(result);
+        }
+      });
+    });
+    options.code
+      .execute(first)
+      .then(
+        (result) => {
+          secondAbort.abort(overtaken());
+          resolve(result);
+        },
+        async (error: unknown) => {
+          // What suspends or releases the first is what becomes of the try.
+          if (own.waits.suspension || !(await copy)) {
+            secondAbort.abort(overtaken());
+            reject(error);
+          }
+        },
+      )
+      .finally(stopTimer);
+  });
+}
+
+/** Undefined if no slot is free; resolves to undefined if there is nothing to be had from it. */
+function beginCopy(
+  options: AttemptOptions,
+  { own, first }: { readonly own: Try; readonly first: OneCall },
+): Promise<TaskResult | undefined> | undefined {
+  const isOver = options.abort.aborted || own.waits.suspension !== undefined;
+  const giveBack = isOver ? undefined : options.takeSlot?.();
+  if (!giveBack) {
+    return undefined;
+  }
+  const { node, run, logger, children } = options;
+  logger.info({ runId: run.id, taskId: node.name }, "a task takes long; a second copy was begun");
+  const task = { ...options.task, checkpoints: first.remembered() };
+  const waits = new Waits({ task, taskId: node.name, children });
+  const call = new OneCall({ ...options, task }, { ...own, waits }, null);
+  // Where it does not heed its signal, the slot is free all the same.
+  return options.abort
+    .until(() => options.code.execute(call))
+    .then(
+      (result) => (waits.suspension ? undefined : result),
+      () => undefined,
+    )
+    .finally(() => {
+      waits.end();
+      giveBack();
+    });
+}
+
+function overtaken(): GoalpostError {
+  return new GoalpostError("CANCELLED", "another copy of the task was quicker", { retryable: false });
+}
