@@ -14,6 +14,7 @@ import { type CrowdFigures, measureCrowds } from "./measure-crowds.ts";
 import { measureDocuments } from "./measure-documents.ts";
 import { measureGraphs } from "./measure-graphs.ts";
 import { measureIdle } from "./measure-idle.ts";
+import { measureLearning } from "./measure-learning.ts";
 import { type LlmFigures, measureLlm } from "./measure-llm.ts";
 import { measureMap } from "./measure-map.ts";
 import { measureMemory } from "./measure-memory.ts";
@@ -66,6 +67,9 @@ const sections: readonly Section[] = [
     ]),
     needsServer: false,
   },
+  section("learning", measureLearning, ({ onPerSecond, offPerSecond, ratio }) => [
+    `three-step runs with statistics: ${onPerSecond}/s, without ${offPerSecond}/s: ${ratio} ×`,
+  ]),
   section("idle", measureIdle, ({ statementsPerSecond }) => [
     `an idle client: ${statementsPerSecond} statements/s`,
   ]),
