@@ -50,7 +50,7 @@ function editTask(task: TaskSpec, edits: TaskEdits): TaskSpec {
   };
 }
 
-/** Of two dependencies that become one, the first stays. */
+/** Two dependencies that become one are as strong as the stronger of them. */
 function rename(
   dependsOn: TaskSpec["dependsOn"],
   mergedInto: ReadonlyMap<string, string>,
@@ -63,11 +63,22 @@ function rename(
   const byId = new Map<string, string | Dependency>();
   for (const dependency of dependsOn) {
     const id = mergedInto.get(idOf(dependency)) ?? idOf(dependency);
-    if (!byId.has(id)) {
-      byId.set(id, typeof dependency === "string" ? id : { ...dependency, id });
-    }
+    const renamed = typeof dependency === "string" ? id : { ...dependency, id };
+    const other = byId.get(id);
+    byId.set(id, other === undefined ? renamed : stronger(other, renamed));
   }
   return [...byId.values()];
+}
+
+const REASONS = ["order", "conflict", "data"] as const;
+
+function stronger(one: string | Dependency, other: string | Dependency): string | Dependency {
+  if (typeof one === "string" || typeof other === "string") {
+    return typeof one === "string" ? one : other;
+  }
+  const strength = ({ reason = "data" }: Dependency): number => REASONS.indexOf(reason);
+  const reason = REASONS[Math.max(strength(one), strength(other))];
+  return { ...one, reason, optional: one.optional === true && other.optional === true };
 }
 
 /** Args with the references to merged tasks leading to those that stand for them. The same object if there are none. */

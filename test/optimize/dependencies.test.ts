@@ -11,7 +11,11 @@ import { about, anyGraph, estimatesOf } from "./random-graph.ts";
 const levels: readonly OptimizeLevel[] = ["basic", "advanced", "aggressive"];
 const estimates = estimatesOf({ s0: about(100), s1: about(2000), s2: about(30_000) });
 
+/** The search of "aggressive" simulates some hundred runs of each graph. */
+const runsAt = (level: OptimizeLevel): number => (level === "aggressive" ? 25 : 100);
+
 describe.each(levels)("given any graph at level %s", (level) => {
+  const numRuns = runsAt(level);
   const optimized = (tasks: readonly TaskSpec[]): OptimizedGraph =>
     optimize({ tasks }, estimates, { level, slots: 2, margin: 0 }).graph;
 
@@ -34,6 +38,7 @@ describe.each(levels)("given any graph at level %s", (level) => {
           );
         }
       }),
+      { numRuns },
     );
   });
 
@@ -52,6 +57,7 @@ describe.each(levels)("given any graph at level %s", (level) => {
           expect(before.has(from, to), `${from} was not before ${to}`).toBe(true);
         }
       }),
+      { numRuns },
     );
   });
 
@@ -70,7 +76,7 @@ describe.each(levels)("given any graph at level %s", (level) => {
           }
         }
       }),
-      { numRuns: 50 },
+      { numRuns },
     );
   });
 
@@ -79,8 +85,28 @@ describe.each(levels)("given any graph at level %s", (level) => {
       fc.property(anyGraph, (tasks) => {
         expect(leavesInside(optimized(tasks).tasks)).toEqual(leavesInside(tasks));
       }),
+      { numRuns },
     );
   });
+});
+
+test("of a data dependency and an order that lead to one task once tasks are merged, the data stays", () => {
+  const pure = { description: "", step: "s0", args: {}, effects: {} };
+  const tasks: TaskSpec[] = [
+    { id: "one", ...pure },
+    { id: "same", ...pure },
+    {
+      id: "after",
+      description: "",
+      step: "s1",
+      dependsOn: [
+        { id: "same", reason: "order", optional: true },
+        { id: "one", reason: "data" },
+      ],
+    },
+  ];
+  const { graph } = optimize({ tasks }, estimates);
+  expect(graph.tasks.at(-1)?.dependsOn).toEqual([{ id: "one", reason: "data", optional: false }]);
 });
 
 /** Who is before whom, of the tasks that do work. */
