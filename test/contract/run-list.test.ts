@@ -134,11 +134,7 @@ describeOnEachBackend("listing runs", (backend) => {
     expect(await rejection(t.gp.runs.list(filter))).toMatchObject({ code: "INVALID_INPUT" });
   });
 
-  test.each([
-    ["the newest", [null, null, null], "runs_by_age"],
-    ["those of a workflow", [null, "few_7", null], "runs_by_workflow"],
-    ["those with a label", [null, null, '{"customer":"c7"}'], "runs_by_label"],
-  ])("among many runs %s are found by an index", async (_, [status, name, labels], index) => {
+  test("among many runs the newest, those of a workflow and those with a label are found by an index", async () => {
     await backend.query(
       `insert into goalpost.runs (id, definition_id, workflow, source, status, execution, lane, prio, key, root_run_id,
         input, labels, created_at)
@@ -147,10 +143,16 @@ describeOnEachBackend("listing runs", (backend) => {
        from generate_series(1, 20000) n cross join lateral (select gen_random_uuid() as id where n > 0) i`,
     );
     await backend.query("analyze goalpost.runs");
-    const values = [status, name, labels, null, null, null, null, 50, 0];
-    const plan = await backend.query(`explain ${LIST_RUNS["createdAt desc"]}`, values);
+    for (const [index, ...filter] of [
+      ["runs_by_age", null, null],
+      ["runs_by_workflow", "few_7", null],
+      ["runs_by_label", null, '{"customer":"c7"}'],
+    ]) {
+      const values = [null, ...filter, null, null, null, null, 50, 0];
+      const plan = await backend.query(`explain ${LIST_RUNS["createdAt desc"]}`, values);
+      expect(plan.map((row) => row["QUERY PLAN"]).join("\n")).toContain(index);
+    }
     await backend.query("delete from goalpost.runs where definition_id = 1 and lane = ''");
-    expect(plan.map((row) => row["QUERY PLAN"]).join("\n")).toContain(index);
   });
 
   test("job_results has a row for each finished run", async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import {
   type ModelCallContext,
   ModelError,
@@ -14,6 +14,7 @@ import {
   when,
   whenever,
 } from "../../src/testing/index.ts";
+import { borrowPglite } from "../contract/shared-pglite.ts";
 
 function request(text: string, more: Partial<ModelRequest> = {}): ModelRequest {
   return { model: "m", messages: [{ role: "user", content: text }], maxOutputTokens: 100, ...more };
@@ -276,6 +277,8 @@ describe("a scripted model", () => {
 });
 
 test("a test client takes the script of a model", async () => {
-  await using opened = await openTestGoalpost({ model: ["x"] });
+  const { db, giveBack } = await borrowPglite();
+  onTestFinished(giveBack);
+  await using opened = await openTestGoalpost({ model: ["x"], database: db });
   expect(opened.gp.instanceId).toBeTypeOf("string");
-}, 60_000);
+});
