@@ -70,7 +70,7 @@ const HALF_CONFIDENCE = 5;
 /** Milliseconds for which what a decomposer is told of steps may be old. */
 const KEEP_MS = 10_000;
 /** Runs of one graph that are looked at for whether they were slower than promised. */
-const PAST = 10;
+const PAST = 50;
 /** Runs whose end is awaited. */
 const MOST_AWAITED = 10_000;
 
@@ -195,9 +195,9 @@ export class Learning {
     return found;
   }
 
-  /** How the last runs of a graph went with "aggressive", the latest last. @internal */
+  /** How the last runs of a graph went, the latest last. @internal */
   pastOf(shape: string): Promise<OptimizedOutcome[]> {
-    return readOutcomes(this.#driver, { shape, level: "aggressive", limit: PAST });
+    return readOutcomes(this.#driver, shape, PAST);
   }
 
   /** Milliseconds of work that tries of these steps are, as far as that is known; at most a day. Never fails. @internal */

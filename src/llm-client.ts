@@ -76,8 +76,14 @@ export class LlmClient implements ModelCalls {
   }
 
   async usual(): Promise<UsualModel> {
-    const [parts, { usualModel }] = await Promise.all([this.parts(), import("./llm/choose-models.ts")]);
-    return usualModel(parts);
+    try {
+      const [parts, { usualModel }] = await Promise.all([this.parts(), import("./llm/choose-models.ts")]);
+      return usualModel(parts);
+    } catch (error) {
+      // A plan that asks no models needs none; who asks is told.
+      this.#o.logger.debug({ error: String(error) }, "there is no usual model");
+      return { model: null, others: [], isLearned: false };
+    }
   }
 
   async embed(texts: TextsToEmbed, ctx: LlmCallContext): Promise<Embedded> {

@@ -1,4 +1,5 @@
 import type { ModelRef } from "./core/llm.ts";
+import type { UsualModel } from "./core/model-calls.ts";
 import type { ModelCandidate } from "./core/optimizer.ts";
 import type { ModelStats } from "./store/model-stats.ts";
 
@@ -24,14 +25,19 @@ export function toCandidates(known: ModelStats): readonly ModelCandidate[] {
   ];
 }
 
-/** The same, with the one marked that is asked if nothing is decided. */
-export function markDefault(
+/** Those that can be asked here, with the one marked that is if nothing is decided. */
+export function callable(
   known: ReadonlyMap<string, readonly ModelCandidate[]>,
-  usual: ModelRef | null,
+  { model: usual, others }: Pick<UsualModel, "model" | "others">,
 ): ReadonlyMap<string, readonly ModelCandidate[]> {
-  const isUsual = ({ provider, model }: ModelCandidate): boolean =>
-    provider === usual?.provider && model === usual.model;
+  const nameOf = ({ provider, model }: ModelRef): string => `${provider}/${model}`;
+  const names = new Set(others.map(nameOf));
   return new Map(
-    [...known].map(([step, models]) => [step, models.map((one) => ({ ...one, isDefault: isUsual(one) }))]),
+    [...known].map(([step, models]) => [
+      step,
+      models
+        .filter((one) => names.has(nameOf(one)))
+        .map((one) => ({ ...one, isDefault: usual !== null && nameOf(one) === nameOf(usual) })),
+    ]),
   );
 }

@@ -7,7 +7,7 @@ import { isStep, mayRunTwice, type StepMap } from "./core/step.ts";
 import { toTree } from "./core/task-tree.ts";
 import { NOTHING_KNOWN } from "./learn/snapshot.ts";
 import type { Learning } from "./learning.ts";
-import { markDefault } from "./model-candidates.ts";
+import { callable } from "./model-candidates.ts";
 import { optimize } from "./optimize/optimize.ts";
 import type { Dispatch } from "./plan/compile.ts";
 
@@ -108,8 +108,8 @@ async function modelsOf(
   if (known.size === 0) {
     return known;
   }
-  const { model, isLearned } = await models.usual();
-  return isLearned ? new Map() : markDefault(known, model);
+  const usual = await models.usual();
+  return usual.isLearned ? new Map() : callable(known, usual);
 }
 
 function stepsOf(tasks: readonly TaskSpec[]): Set<string> {

@@ -5,13 +5,11 @@ import type { Json } from "./core/json.ts";
 import type { CallScope } from "./core/ledger.ts";
 import type { LlmRequest, LlmResult } from "./core/llm.ts";
 import type { LlmCallContext, LlmTask, PreparedRequest } from "./core/model-calls.ts";
-import type { TaskHint } from "./core/shape.ts";
 import type { LlmCallOptions } from "./core/step.ts";
 import type { TaskCall } from "./engine/code.ts";
 
 /** Keys of what is remembered: no name begins like that. */
 const PREFIX = "/llm/";
-const AUTO = "auto";
 const MAX_KEY_LENGTH = 256;
 /** Times that one request gives its slot back because a provider asks it to wait. */
 const MAX_RELEASES = 3;
@@ -28,8 +26,7 @@ export function makeTaskLlm(call: TaskCall): AskModel {
   return async (request, { key } = {}) => {
     call.signal.throwIfAborted();
     checkKey(key);
-    const wanted = withHint(request, call.node.spec.hint);
-    const prepared = await call.waits.keepBusy(() => call.models.prepare(wanted));
+    const prepared = await call.waits.keepBusy(() => call.models.prepare(request));
     const memoKey = `${PREFIX}${key === undefined ? ordinalKey(asked, prepared.key) : `=${key}`}`;
     const stored = call.recall(memoKey) ?? underWay.get(memoKey);
     if (stored !== undefined) {
@@ -48,12 +45,6 @@ export function makeTaskLlm(call: TaskCall): AskModel {
   };
 }
 
-/** A request that leaves the model open asks the one that was chosen for the task. */
-function withHint<T>(request: LlmRequest<T>, hint: TaskHint | undefined): LlmRequest<T> {
-  const { model = AUTO, provider = AUTO } = request;
-  return hint?.model && model === AUTO && provider === AUTO ? { ...request, ...hint.model } : request;
-}
-
 /** Equal requests of one call of the step are told apart by their order. */
 function ordinalKey(asked: Map<string, number>, key: string): string {
   const ordinal = asked.get(key) ?? 0;
@@ -70,6 +61,7 @@ async function ask<T>(call: TaskCall, prepared: PreparedRequest<T>, memoKey: str
     deadlineAt: call.deadlineAt,
     step: call.node.kind === "plan" ? undefined : (call.node.spec.step ?? call.node.name),
     offCriticalPath: call.node.spec.hint?.offCriticalPath,
+    preferred: call.node.spec.hint?.model,
     resumed: call.resumed || call.attempt > 1,
     task: taskOf(call, memoKey),
   };

@@ -3,7 +3,7 @@
 -- With a filter that few fit the index gives up: comparing those few is quick. _chunks: how many the collection has.
 create or replace function goalpost.nearest_chunks(_model int, _as text, _collection bigint, _vector text, _filter jsonb,
   _count int, _chunks bigint, out _documents bigint[], out _ordinals int[]) language plpgsql
-set jit = off
+set jit = off set plan_cache_mode = force_custom_plan
 as $$
 begin
   if _as is not null then
@@ -13,12 +13,13 @@ begin
       return;
     end if;
   end if;
-  select array_agg(n.document_id order by n.place), array_agg(n.ordinal order by n.place) into _documents, _ordinals
+  select array_agg(n.document_id order by n.distance + 0, n.document_id, n.ordinal),
+    array_agg(n.ordinal order by n.distance + 0, n.document_id, n.ordinal)
+  into _documents, _ordinals
   from (
-    select v.document_id, v.ordinal,
-      row_number() over (order by v.embedding <=> (select _vector::vector), v.document_id, v.ordinal) as place
+    select v.document_id, v.ordinal, v.embedding <=> (select _vector::vector) as distance
     from goalpost.document_vectors v
     where v.model_id = _model and v.collection_id = _collection
       and (_filter is null or (select d.metadata @> _filter from goalpost.documents d where d.id = v.document_id))
-    order by place limit _count) n;
+    order by distance, v.document_id, v.ordinal limit _count) n;
 end $$;

@@ -47,6 +47,8 @@ export interface LlmCallContext {
   readonly step?: string | undefined;
   /** Nobody is kept waiting by a slower answer, as far as the plan tells. Default false in tasks, true outside of them. */
   readonly offCriticalPath?: boolean | undefined;
+  /** The model that the plan chose for the task: asked first where a request leaves it open, unless a choice is learned. */
+  readonly preferred?: ModelRef | undefined;
   /** Calls of it may have been made before, in another process perhaps. */
   readonly resumed: boolean;
   /** Null outside of tasks. */
@@ -78,6 +80,8 @@ export interface TextsToEmbed {
 export interface UsualModel {
   /** The one that the table has for them; null without a provider. */
   readonly model: ModelRef | null;
+  /** All that can be chosen for them. */
+  readonly others: readonly ModelRef[];
   /** Whether a choice is learned instead. */
   readonly isLearned: boolean;
 }

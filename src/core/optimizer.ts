@@ -54,7 +54,7 @@ export interface DispatchHint {
   readonly hedgeAfterMs?: number | undefined;
   /** The model for requests of the task that leave it to "auto". */
   readonly model?: { readonly provider: string; readonly model: string } | undefined;
-  /** The task could take twice its expected time without the graph taking longer. */
+  /** All tasks of which this is so could take twice their expected times without the graph taking longer. */
   readonly offCriticalPath?: boolean | undefined;
 }
 

@@ -173,8 +173,9 @@ export interface StepEffects {
   readonly effectFree?: boolean | undefined;
   /**
    * Two copies of one task may be carried out at once, and twice has the effect of once. With `optimize: "aggressive"` a
-   * slow try is then overtaken by a second copy in a free slot; the slower one is aborted. Its waits (`ctx.sleep`,
-   * `ctx.waitFor`, child runs) are the first copy's alone. Default: what `effectFree` says.
+   * slow try is then overtaken by a second copy in a free slot; the slower one is aborted. What `ctx.once` makes is made
+   * once for both, models are asked by both, and waits (`ctx.sleep`, `ctx.waitFor`, child runs) are the first copy's alone.
+   * Default: what `effectFree` says.
    */
   readonly idempotent?: boolean | undefined;
 }

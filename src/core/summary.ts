@@ -7,10 +7,8 @@ export interface Sample {
   /** When it ended, in milliseconds since the epoch. */
   readonly at: number;
   readonly outcome: "completed" | "failed" | "timed_out";
-  /** Milliseconds that it ran; of one that timed out or was overtaken, when it was stopped. Left out where it was not measured as a whole. */
+  /** Milliseconds that it ran; of one that timed out, when it was stopped. Left out where it was not measured as a whole. */
   readonly runMs?: number | undefined;
-  /** Another copy was quicker: what it was to do takes longer than runMs. */
-  readonly overtaken?: boolean | undefined;
   /** Milliseconds from when it could run to when it did. */
   readonly queueMs?: number | undefined;
   /** The code of the failure that it followed, if it is a retry: what it tells is how such failures end. */
@@ -98,7 +96,7 @@ export class Summary {
   };
   /** Run times of tries that completed. */
   readonly times: Sketch = new Sketch();
-  /** How long those ran that timed out or were overtaken: their work takes longer than that. */
+  /** How long those ran that timed out: their work takes longer than that. */
   readonly censored: Sketch = new Sketch();
   /** How first tries ended. */
   readonly first: Tally = { completed: 0, failed: 0 };
@@ -158,11 +156,10 @@ export class Summary {
     } else {
       tally.failed += 1;
     }
-    const wasStopped = outcome === "timed_out" || (outcome === "completed" && sample.overtaken === true);
-    if (runMs !== undefined && wasStopped) {
-      this.censored.add(runMs);
-    } else if (runMs !== undefined && outcome === "completed") {
+    if (runMs !== undefined && outcome === "completed") {
       this.#addTime(Math.max(runMs, LEAST_VALUE));
+    } else if (runMs !== undefined && outcome === "timed_out") {
+      this.censored.add(runMs);
     }
     if (queueMs !== undefined) {
       sums.queued += 1;

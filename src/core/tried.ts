@@ -27,8 +27,6 @@ export interface Tried {
   /** When it ended, in milliseconds since the epoch. */
   readonly at: number;
   readonly runMs: number;
-  /** Whether a second copy ended it: by itself it would have taken longer. */
-  readonly overtaken: boolean;
   readonly spent: Spent | undefined;
   /** What it was given. */
   readonly inputs: unknown;

@@ -34,8 +34,8 @@ export interface AttemptOptions {
   readonly growth: () => Growth;
   /** Takes a free slot for a second copy; returns what gives it back, or undefined if none is free. */
   readonly takeSlot?: (() => (() => void) | undefined) | undefined;
-  /** Set if a second copy was quicker: how long the first would have taken is not known. */
-  overtaken?: boolean | undefined;
+  /** Set if the first copy failed and the second did not: what the try took tells nothing. */
+  rescued?: boolean | undefined;
   /** Stores a checkpoint; resolves to a status if the task is no longer held. */
   readonly mark: (key: string, value: string) => Promise<string | null>;
   /** Notes that the function begins. */

@@ -40,11 +40,6 @@ export class Memory {
     }
   }
 
-  /** All that is stored. */
-  all(): Record<string, Json> {
-    return Object.fromEntries([...this.#stored].map(([key, text]) => [key, JSON.parse(text) as Json]));
-  }
-
   /** What is stored for the key; undefined for nothing. */
   recall(key: string): Json | undefined {
     const text = this.#stored.get(key);

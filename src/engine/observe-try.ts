@@ -36,12 +36,11 @@ export async function observed(
       position: task.position,
       item: task.item,
       failures: task.failures,
-      whole: task.delivery === task.failures + 1 && task.waits.length === 0,
+      whole: task.delivery === task.failures + 1 && task.waits.length === 0 && !options.rescued,
       outcome,
       code: outcome === "completed" ? undefined : (JSON.parse(payload) as { code: string }).code,
       at: clock.now(),
       runMs,
-      overtaken: options.overtaken === true,
       spent,
       inputs: task.item < 0 ? inputs : task.itemInput,
     });

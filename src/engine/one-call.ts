@@ -18,6 +18,8 @@ import type { Waits } from "./waits.ts";
 export interface Try {
   readonly waits: Waits;
   readonly timer: AttemptTimer;
+  /** What the task remembers, if another copy of the try has it already. */
+  readonly memory?: Memory | undefined;
 }
 
 /** What the code of a task is given. One is made for every try: what most of them never use is made when it is used. */
@@ -55,6 +57,7 @@ export class OneCall implements TaskCall {
     this.resumed = task.delivery > 1;
     this.#options = options;
     this.#timer = own.timer;
+    this.#memory = own.memory;
   }
 
   get signal(): AbortSignal {
@@ -83,16 +86,11 @@ export class OneCall implements TaskCall {
   }
 
   once(key: string, fn: () => unknown): Promise<Json> {
-    return this.waits.keepBusy(() => this.#remembered.once(key, fn));
+    return this.waits.keepBusy(() => this.memory.once(key, fn));
   }
 
   recall(key: string): Json | undefined {
-    return this.#remembered.recall(key);
-  }
-
-  /** All that it remembers by now. */
-  remembered(): Readonly<Record<string, Json>> {
-    return this.#memory?.all() ?? this.#options.task.checkpoints;
+    return this.memory.recall(key);
   }
 
   release(delayMs: number, reason: string): never {
@@ -111,7 +109,8 @@ export class OneCall implements TaskCall {
     return this.#options.growth();
   }
 
-  get #remembered(): Memory {
+  /** What it has in common with other copies of the try. */
+  get memory(): Memory {
     this.#memory ??= new Memory({
       cancellation: this.#options.abort,
       stored: this.#options.task.checkpoints,

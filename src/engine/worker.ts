@@ -137,7 +137,14 @@ export class Worker {
 
   /** For a second copy of what is under way. */
   #takeSlot(): (() => void) | undefined {
-    return this.#stopping || this.#room() <= 0 ? undefined : this.#underWay.addCopy();
+    if (this.#stopping || this.#room() <= 0) {
+      return undefined;
+    }
+    const giveBack = this.#underWay.addCopy();
+    return () => {
+      giveBack();
+      this.wake();
+    };
   }
 
   /** Stores a run; its tasks come back to this worker at once if it serves their lane. */
@@ -320,7 +327,7 @@ export class Worker {
       storeProgress: (progress) => this.#options.storeProgress({ ...task, worker: this.id }, progress),
       models: this.#options.models,
       spend: undefined,
-      overtaken: undefined,
+      rescued: undefined,
       takeSlot: () => this.#takeSlot(),
       growth: () => this.#grow(task, abort.signal),
       mark: (key, value) => this.#exchange.mark(task, key, value),

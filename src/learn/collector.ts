@@ -78,7 +78,6 @@ export class Collector {
         at: tried.at,
         outcome: outcomeOf(tried),
         runMs: measured ? tried.runMs : undefined,
-        overtaken: tried.overtaken,
         after,
         costUsd: spent ? spent.costUsd : 0,
         inputTokens: spent?.inputTokens,

@@ -73,21 +73,21 @@ export async function storeDecisions(db: Queryable, decided: Decided): Promise<v
   }
 }
 
-// One for each plan: its first decision about the order has what basic would have taken.
-const OUTCOMES = `select distinct on (decided_at, run_id, plan) level,
+// One for each run, by its first decision about the order, which has what basic would have taken. What was planned in parts
+// or waited for others took longer than any prediction for one plan.
+const OUTCOMES = `select distinct on (decided_at, run_id) level,
     (predicted->'makespanMs'->>'before')::double precision as "predictedBeforeMs",
     (realised->>'makespanMs')::double precision as "realisedMs"
-  from goalpost.decisions
-  where shape = $1 and kind = 'rank' and level = $2 and realised->>'status' = 'completed'
+  from goalpost.decisions d
+  where shape = $1 and kind = 'rank' and realised->>'status' = 'completed'
     and predicted->'makespanMs'->>'before' is not null and realised->>'makespanMs' is not null
-  order by decided_at desc, run_id, plan, number limit $3::int`;
+    and not exists (select 1 from goalpost.decisions o where o.run_id = d.run_id and o.plan <> d.plan)
+    and not exists (select 1 from goalpost.waits w where w.run_id = d.run_id)
+  order by decided_at desc, run_id, plan, number limit $2::int`;
 
-/** How the last runs of a graph went that a level was used for, the latest last. */
-export async function readOutcomes(
-  db: Queryable,
-  { shape, level, limit }: { readonly shape: string; readonly level: OptimizeLevel; readonly limit: number },
-): Promise<OptimizedOutcome[]> {
-  const rows = await db.query<OptimizedOutcome & Record<string, unknown>>(OUTCOMES, [shape, level, limit]);
+/** How the last runs of a graph went, the latest last. */
+export async function readOutcomes(db: Queryable, shape: string, limit: number): Promise<OptimizedOutcome[]> {
+  const rows = await db.query<OptimizedOutcome & Record<string, unknown>>(OUTCOMES, [shape, limit]);
   return rows.reverse();
 }
 

@@ -22,7 +22,7 @@ export interface EmbedAsk {
 
 /**
  * Embeds one batch: each try reserved on the ledger before and settled after, tried again as calls of models are. What is
- * made in this process for nothing is written down once, when it is over.
+ * made in this process for nothing, outside of runs, is written down once, when it is over.
  * @returns vectors of length 1 in the order of the texts
  * @throws PROVIDER_ERROR, BUDGET_EXCEEDED, NO_PROVIDER, or the signal's reason
  */
@@ -40,7 +40,8 @@ export async function askEmbedder(parts: LlmParts, ask: EmbedAsk): Promise<reado
 async function callEmbedder(parts: LlmParts, ask: EmbedAsk): Promise<readonly (readonly number[])[]> {
   const { embedder, texts, purpose, ctx } = ask;
   const planned = plan(parts, ask);
-  const isFree = embedder.isFree === true && planned.costNanoUsd === 0n;
+  // Within a run there may be budgets, which come before the work.
+  const isFree = embedder.isFree === true && planned.costNanoUsd === 0n && ctx.scope.runId === null;
   if (!isFree) {
     await reserve(parts, ctx, planned);
   }

@@ -1,4 +1,3 @@
-import { isGoalpostError } from "../core/errors.ts";
 import { isStorableText } from "../core/json.ts";
 import type { LlmRequest, ModelRef } from "../core/llm.ts";
 import type { UsualModel } from "../core/model-calls.ts";
@@ -28,6 +27,8 @@ export interface ChoicePlace {
   readonly step: string | undefined;
   /** Whether nobody is kept waiting by a slower model. */
   readonly offCriticalPath: boolean;
+  /** Asked first if the request leaves the model open and none is drawn. */
+  readonly preferred?: ModelRef | undefined;
 }
 
 /** Models to ask, the best first, and how the first of them came to be that. */
@@ -60,8 +61,15 @@ export async function chooseModels(
     return { candidates: table, kind, draw: { model: refOf(first), choice: kept } };
   }
   const options = resolveRouting(parts.options.routing, request.routing);
-  if (!parts.routing || options.mode === "table" || (request.model ?? "auto") !== "auto") {
+  if ((request.model ?? "auto") !== "auto") {
     return { candidates: table, kind, draw: null };
+  }
+  if (!parts.routing || options.mode === "table") {
+    return {
+      candidates: preferring(parts, { request, table, preferred: place.preferred }),
+      kind,
+      draw: null,
+    };
   }
   const question = questionOf(parts, request, { ...place, models: routableModels(parts, request) });
   const { models, draw } = await parts.routing.choose(question);
@@ -77,19 +85,36 @@ export async function chooseModels(
   return { candidates, kind, draw: { model: draw.model, choice: { kind, propensity, explored } } };
 }
 
-/** The model of requests that leave it open. */
+/** The table's candidates, before them the preferred model if it can be asked here and the request does not exclude it. */
+function preferring(
+  parts: LlmParts,
+  {
+    request,
+    table,
+    preferred,
+  }: {
+    readonly request: LlmRequest;
+    readonly table: readonly Candidate[];
+    readonly preferred: ModelRef | undefined;
+  },
+): readonly Candidate[] {
+  const isSame = (ref: ModelRef): boolean =>
+    ref.provider === preferred?.provider && ref.model === preferred.model;
+  const provider = parts.providers.find(({ name }) => name === preferred?.provider);
+  return preferred && provider && routableModels(parts, request).some(isSame)
+    ? [{ provider, model: preferred.model }, ...table.filter((one) => !isSame(refOf(one)))]
+    : table;
+}
+
+/** What requests that leave the model open can come to. @throws NO_PROVIDER, INVALID_INPUT */
 export function usualModel(parts: LlmParts): UsualModel {
   const { mode } = resolveRouting(parts.options.routing, undefined);
-  const isLearned = parts.routing !== undefined && mode === "learned";
-  try {
-    const [first] = selectModels(parts, {});
-    return { model: first ? refOf(first) : null, isLearned };
-  } catch (error) {
-    if (isGoalpostError(error)) {
-      return { model: null, isLearned };
-    }
-    throw error;
-  }
+  const [first] = selectModels(parts, {});
+  return {
+    model: first ? refOf(first) : null,
+    others: routableModels(parts, {}),
+    isLearned: parts.routing !== undefined && mode === "learned",
+  };
 }
 
 /** What is asked of those who choose among the models. */

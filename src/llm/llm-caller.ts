@@ -56,9 +56,9 @@ export async function prepareRequest<T>(
 
 /** In a task others may wait for the answer, unless its plan says otherwise; outside nobody knows of any who do. */
 function placeOf(ctx: LlmCallContext): ChoicePlace {
-  const { requestId, scope, step, task, offCriticalPath = task === null } = ctx;
+  const { requestId, scope, step, task, preferred, offCriticalPath = task === null } = ctx;
   const { runId, labels } = scope;
-  return { requestId, runId, labels, step, offCriticalPath };
+  return { requestId, runId, labels, step, offCriticalPath, preferred };
 }
 
 /** Tells requests apart by what is asked, not by how patiently. */

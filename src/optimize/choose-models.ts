@@ -63,15 +63,19 @@ function lengthOf(graph: PlannedTasks["graph"], times: Float64Array): number {
   return upwardRanks(graph, nodeTimes(graph, times)).reduce((most, rank) => Math.max(most, rank), 0);
 }
 
-/** Milliseconds by which each task may take longer without the longest way getting longer. */
-export function slackOf({ graph, tree }: PlannedTasks, times: ArrayLike<number>): Float64Array {
+/** Milliseconds by which each task may take longer without the longest way getting longer, and how long that is. */
+export function slackOf(
+  { graph, tree }: PlannedTasks,
+  times: ArrayLike<number>,
+): { readonly slack: Float64Array; readonly length: number } {
   const timesMs = nodeTimes(graph, times);
   const [starts, ranks] = [earliestStarts(graph, timesMs), upwardRanks(graph, timesMs)];
   const length = ranks.reduce((most, rank) => Math.max(most, rank), 0);
-  return Float64Array.from(tree.tasks, (_, task) => {
+  const slack = Float64Array.from(tree.tasks, (_, task) => {
     const node = graph.entryOf[task] as number;
     return length - (starts[node] as number) - (ranks[node] as number);
   });
+  return { slack, length };
 }
 
 function findOffers(tree: PlannedTasks["tree"], settings: Settings): Offer[] {

@@ -125,7 +125,7 @@ function learn(
       : []),
   ];
   const expected = times.map(({ meanMs }) => meanMs);
-  const slack = slackOf(choice.candidate, expected);
+  const { slack, length } = slackOf(choice.candidate, expected);
   const extras = new Map<string, Omit<DispatchHint, "rank">>();
   for (const [index, { spec }] of choice.candidate.tree.tasks.entries()) {
     const model = models.models.get(spec.id);
@@ -134,7 +134,7 @@ function learn(
       ...limits.hints.get(spec.id),
       ...(model && { model }),
       ...(hedgeAfterMs !== undefined && { hedgeAfterMs }),
-      ...((slack[index] as number) > (expected[index] as number) && { offCriticalPath: true }),
+      ...(2 * (length - (slack[index] as number)) < length && { offCriticalPath: true }),
     });
   }
   const used = decisions.some(({ adopted }) => adopted);

@@ -159,9 +159,3 @@ interface Stored {
 function set(list: unknown[], index: number, value: unknown): undefined {
   list[index] = value;
 }
-
-test("what was overtaken completed, and would have taken longer than it ran", () => {
-  const done = { at: START, outcome: "completed", runMs: 100 } as const;
-  const summary = summaryOf([done, done, { ...done, runMs: 40, overtaken: true }]);
-  expect([summary.first.completed, summary.count, summary.censored.count]).toEqual([3, 2, 1]);
-});

@@ -5,6 +5,7 @@ import type { AttemptOptions } from "../../src/engine/attempt-options.ts";
 import { Cancellation } from "../../src/engine/cancellation.ts";
 import type { TaskCall } from "../../src/engine/code.ts";
 import type { Report } from "../../src/engine/protocol.ts";
+import { silentLogger } from "../../src/index.ts";
 import { FakeClock } from "../../src/testing/index.ts";
 import { defer, untilAborted } from "../promises.ts";
 import { aTry } from "./a-try.ts";
@@ -61,7 +62,7 @@ test("a try that takes long is overtaken by a second copy, and the first is abor
   copies.clock.advance(AFTER_MS);
   expect(await copies.report).toMatchObject({ outcome: "completed", payload: '"second"' });
   expect(copies.begun[0]?.signal.aborted).toBe(true);
-  expect(copies.options.overtaken).toBe(true);
+  expect(copies.options.rescued).toBe(false);
   expect(copies.free).toBe(1);
 });
 
@@ -73,7 +74,7 @@ test("of two copies the first counts if it completes first, and the second is ab
   first.resolve("first");
   expect(await copies.report).toMatchObject({ outcome: "completed", payload: '"first"' });
   expect(copies.begun[1]?.signal.aborted).toBe(true);
-  expect(copies.options.overtaken).toBeUndefined();
+  expect(copies.options.rescued).toBeUndefined();
   expect(copies.free).toBe(1);
 });
 
@@ -93,25 +94,60 @@ test("without a free slot there is no second copy", async () => {
   expect(copies.begun).toHaveLength(1);
 });
 
-test("the second copy is given what the first has remembered, and makes the rest itself", async () => {
+test("what is made once is made once for both copies, also while it is under way", async () => {
   const made: string[] = [];
-  const remember = async (call: TaskCall): Promise<void> => {
-    await call.once("before", () => made.push("before"));
-  };
+  const slow = defer<string>();
+  const remember = (call: TaskCall): Promise<unknown[]> =>
+    Promise.all([
+      call.once("quick", () => `quick ${made.push("quick")}`),
+      call.once("slow", () => {
+        made.push("slow");
+        return slow.promise;
+      }),
+    ]);
   const copies = begin([
     async (call) => {
       await remember(call);
-      return call.once("call", () => untilAborted(call.signal));
+      return untilAborted(call.signal);
     },
-    async (call) => {
-      await remember(call);
-      return call.once("call", () => "quick");
-    },
+    remember,
   ]);
   await new Promise(setImmediate);
   copies.clock.advance(AFTER_MS);
-  expect(await copies.report).toMatchObject({ payload: '"quick"' });
-  expect(made).toEqual(["before"]);
+  slow.resolve("slow");
+  expect(await copies.report).toMatchObject({ payload: '["quick 1","slow"]' });
+  expect(made).toEqual(["quick", "slow"]);
+});
+
+test("what the first copy does to its inputs the second does not see", async () => {
+  const copies = begin(
+    [
+      (call) => {
+        (call.inputs.list as number[]).length = 0;
+        return untilAborted(call.signal);
+      },
+      async (call) => call.inputs.list,
+    ],
+    { inputs: { list: [1, 2] } },
+  );
+  copies.clock.advance(AFTER_MS);
+  expect(await copies.report).toMatchObject({ payload: "[1,2]" });
+});
+
+test("a logger that throws does no more than to cost the second copy", async () => {
+  const first = defer<string>();
+  const logger = {
+    ...silentLogger,
+    info: () => {
+      throw new Error("the logger");
+    },
+  };
+  const copies = begin([() => first.promise, async () => "second"], { logger });
+  copies.clock.advance(AFTER_MS);
+  await new Promise(setImmediate);
+  expect(copies.free).toBe(1);
+  first.resolve("first");
+  expect(await copies.report).toMatchObject({ payload: '"first"' });
 });
 
 test("a second copy that would have to wait is of no account", async () => {
@@ -156,6 +192,7 @@ test("if the first fails, the second still counts", async () => {
   await new Promise(setImmediate);
   second.resolve("second");
   expect(await copies.report).toMatchObject({ outcome: "completed", payload: '"second"' });
+  expect(copies.options.rescued).toBe(true);
 });
 
 test("if both fail, the error is the first's", async () => {
