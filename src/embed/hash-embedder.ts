@@ -1,5 +1,6 @@
 import type { Embedder } from "../core/embedding.ts";
 import { GoalpostError } from "../core/errors.ts";
+import { FeatureCounts } from "./feature-counts.ts";
 
 export const HASH_PROVIDER = "hash";
 export const HASH_DIMENSIONS = 384;
@@ -40,8 +41,9 @@ export function hashEmbedder(dimensions: number = HASH_DIMENSIONS): Embedder {
     isFree: true,
     async embed({ texts }) {
       let inputTokens = 0;
+      const features = new FeatureCounts();
       const vectors = texts.map((text) => {
-        const { vector, words } = hashText(text, dimensions);
+        const { vector, words } = hashText(text, { dimensions, features });
         inputTokens += words;
         return vector;
       });
@@ -74,10 +76,13 @@ export function readHashModel(name: string): number | undefined {
   return dimensions;
 }
 
-function hashText(text: string, dimensions: number): { vector: Float64Array; words: number } {
+function hashText(
+  text: string,
+  { dimensions, features }: { readonly dimensions: number; readonly features: FeatureCounts },
+): { vector: Float64Array; words: number } {
   const plain = text.normalize("NFKC").toLowerCase();
   const words = plain.match(WORDS) ?? [];
-  const features = new Features();
+  features.clear();
   for (const [index, word] of words.entries()) {
     const weight = Math.min(1, word.length / FULL_LENGTH);
     features.add(hash(word, SEEDS.word), WORD * weight);
@@ -87,7 +92,7 @@ function hashText(text: string, dimensions: number): { vector: Float64Array; wor
     }
     addParts(features, word, weight);
   }
-  const vector = features.toVector(dimensions);
+  const vector = toVector(features, dimensions);
   if (vector.every((value) => value === 0)) {
     // No words at all, or all of them cancel each other out.
     vector[mixed(hash(plain, SEEDS.text)) % dimensions] = 1;
@@ -95,41 +100,28 @@ function hashText(text: string, dimensions: number): { vector: Float64Array; wor
   return { vector, words: Math.max(1, words.length) };
 }
 
-function addParts(features: Features, word: string, weight: number): void {
+function addParts(features: FeatureCounts, word: string, weight: number): void {
   const size = UNSPACED.test(word) ? 2 : 3;
   const padded = `<${word}>`;
   for (let start = 0; start + size <= padded.length; start++) {
-    features.add(hash(padded, SEEDS.part, { start, end: start + size }), PART * weight);
+    features.add(hash(padded, SEEDS.part, start, start + size), PART * weight);
   }
 }
 
-/** How often each feature is there. */
-class Features {
-  readonly #found = new Map<number, { count: number; weight: number }>();
-
-  add(feature: number, weight: number): void {
-    const known = this.#found.get(feature);
-    if (known) {
-      known.count += 1;
-    } else {
-      this.#found.set(feature, { count: 1, weight });
-    }
-  }
-
-  toVector(dimensions: number): Float64Array {
-    const vector = new Float64Array(dimensions);
-    for (const [feature, { count, weight }] of this.#found) {
-      const bits = mixed(feature);
-      const sign = bits & 1 ? 1 : -1;
-      const at = (bits >>> 1) % dimensions;
-      vector[at] = (vector[at] ?? 0) + sign * weight * (1 + Math.log(count));
-    }
-    return vector;
-  }
+function toVector(features: FeatureCounts, dimensions: number): Float64Array {
+  const vector = new Float64Array(dimensions);
+  features.forEach((feature, count, weight) => {
+    const bits = mixed(feature);
+    const sign = bits & 1 ? 1 : -1;
+    const at = (bits >>> 1) % dimensions;
+    vector[at] = (vector[at] as number) + sign * weight * (1 + Math.log(count));
+  });
+  return vector;
 }
 
 /** FNV-1a of the text's code units. */
-function hash(text: string, seed: number, { start = 0, end = text.length } = {}): number {
+// biome-ignore lint/complexity/useMaxParams: called for every letter of every text; an object for them would cost more.
+function hash(text: string, seed: number, start = 0, end: number = text.length): number {
   let bits = seed;
   for (let index = start; index < end; index++) {
     bits = Math.imul(bits ^ text.charCodeAt(index), 0x01000193);

@@ -16,6 +16,13 @@ function likeness(a: readonly number[], b: readonly number[]): number {
 }
 
 describe("the hash embedder", () => {
+  test("gives a text the same vector whatever came before it, however long", async () => {
+    const long = Array.from({ length: 20_000 }, (_, n) => `word${n % 7000}`).join(" ");
+    const [first, second, short] = await embed([long, long, "Deploy the billing service"]);
+    expect(second).toEqual(first);
+    expect([short]).toEqual(await embed(["Deploy the billing service"]));
+  });
+
   test("gives the same vectors in every process and version", async () => {
     const [vector] = await embed(["Deploy the billing service"], 16);
     expect(vector).toMatchInlineSnapshot(`
