@@ -34,7 +34,7 @@ interface Ended {
 }
 
 function start(args: readonly string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, ["--liftoff-only", main, ...args], {
     cwd: folder,
     env: { ...process.env, ...NO_KEYS, NO_COLOR: "1", GOALPOST_DATABASE_URL: database, ...env },
     stdio: ["ignore", "pipe", "pipe"],

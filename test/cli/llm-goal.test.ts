@@ -68,7 +68,7 @@ afterEach(() => {
 });
 
 async function goalpost(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, ["--liftoff-only", main, ...args], {
     cwd: folder,
     env: {
       ...process.env,
