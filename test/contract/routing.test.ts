@@ -27,18 +27,22 @@ describeOnEachBackend("model routing", (backend) => {
     const model = nonsenseOfMedium();
     const t = await backend.client({ model, ...learned() });
     const taskType = newKind();
-    const ask = async () => {
+    const ask = async (named?: string) => {
       const { model: asked } = await t.gp.llm
-        .request({ messages, schema, taskType, maxRepairs: 0, fallbacks: [] })
+        .request({ messages, schema, taskType, maxRepairs: 0, fallbacks: [], model: named })
         .catch(() => ({ model: "none" }));
       await t.gp.llm.routes({ kind: taskType });
       return asked;
     };
+    // By chance it might not be drawn at all.
+    for (let i = 0; i < 6; i++) {
+      await ask("medium");
+    }
     const answers: string[] = [];
-    for (let i = 0; i < 30; i++) {
+    for (let i = 0; i < 24; i++) {
       answers.push(await ask());
     }
-    expect(answers.slice(20).filter((one) => one === "none").length).toBeLessThanOrEqual(1);
+    expect(answers.slice(14).filter((one) => one === "none").length).toBeLessThanOrEqual(1);
     const [report] = await t.gp.llm.routes({ kind: taskType });
     expect(report).toMatchObject({ kind: taskType, mode: "learned", samples: 30 });
     const medium = report?.models.find((one) => one.model === "medium");
