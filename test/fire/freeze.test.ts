@@ -4,13 +4,12 @@ import { putBack } from "../../src/store/instances.ts";
 import { createDatabase } from "../contract/backends.ts";
 import { assertInvariants } from "../invariants.ts";
 import { ChildWorker } from "./children.ts";
+import { fireFlow, startFireWorker } from "./fire-worker.ts";
 import {
   assertEffects,
   connect,
-  fireFlow,
   PATIENCE_MS,
   prepareDatabase,
-  startFireWorker,
   submit,
   TIMEOUT,
   untilAllEnded,

@@ -6,7 +6,8 @@ import { adoptRun, pauseRun, resumeRun } from "../../src/store/run-actions.ts";
 import { createDatabase } from "../contract/backends.ts";
 import { diamond, SqlWorker } from "../contract/sql-worker.ts";
 import { assertInvariants } from "../invariants.ts";
-import { connect, loose, prepareDatabase } from "./flow.ts";
+import { loose } from "./fire-worker.ts";
+import { connect, prepareDatabase } from "./flow.ts";
 
 const two = loose("two")
   .step("a", () => 0)

@@ -7,14 +7,12 @@ import { expect, onTestFinished, test } from "vitest";
 import { Goalpost, silentLogger, type TaskSpec } from "../../src/index.ts";
 import { assertInvariants } from "../invariants.ts";
 import { type Server, startServer } from "../server.ts";
+import { effectStep, fireFlow, startFireWorker } from "./fire-worker.ts";
 import {
   assertEffects,
   connect,
-  effectStep,
-  fireFlow,
   PATIENCE_MS,
   prepareDatabase,
-  startFireWorker,
   submit,
   TIMEOUT,
   untilAllEnded,
