@@ -82,7 +82,7 @@ export class LlmClient implements ModelCalls {
     } catch (error) {
       // A plan that asks no models needs none; who asks is told.
       this.#o.logger.debug({ error: String(error) }, "there is no usual model");
-      return { model: null, others: [], isLearned: false };
+      return { model: null, choices: [], isLearned: false };
     }
   }
 

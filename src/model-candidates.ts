@@ -28,10 +28,10 @@ export function toCandidates(known: ModelStats): readonly ModelCandidate[] {
 /** Those that can be asked here, with the one marked that is if nothing is decided. */
 export function callable(
   known: ReadonlyMap<string, readonly ModelCandidate[]>,
-  { model: usual, others }: Pick<UsualModel, "model" | "others">,
+  { model: usual, choices }: Pick<UsualModel, "model" | "choices">,
 ): ReadonlyMap<string, readonly ModelCandidate[]> {
   const nameOf = ({ provider, model }: ModelRef): string => `${provider}/${model}`;
-  const names = new Set(others.map(nameOf));
+  const names = new Set(choices.map(nameOf));
   return new Map(
     [...known].map(([step, models]) => [
       step,

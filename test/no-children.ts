@@ -13,7 +13,7 @@ export const noModels: ModelCalls = {
   instance: "nobody",
   prepare: () => Promise.reject(new Error("this step asks no models")),
   embed: () => Promise.reject(new Error("this step embeds nothing")),
-  usual: async () => ({ model: null, others: [], isLearned: false }),
+  usual: async () => ({ model: null, choices: [], isLearned: false }),
 };
 
 /** For steps that send no messages. */

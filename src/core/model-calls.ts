@@ -80,14 +80,15 @@ export interface TextsToEmbed {
 export interface UsualModel {
   /** The one that the table has for them; null without a provider. */
   readonly model: ModelRef | null;
-  /** All that can be chosen for them. */
-  readonly others: readonly ModelRef[];
+  /** All that can be chosen for them, that one included. */
+  readonly choices: readonly ModelRef[];
   /** Whether a choice is learned instead. */
   readonly isLearned: boolean;
 }
 
 /** Calls models. */
 export interface ModelCalls {
+  /** Never fails: where no model can be asked, there is no usual one. */
   usual(): Promise<UsualModel>;
   /** The name of the instance. */
   readonly instance: string;

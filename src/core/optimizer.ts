@@ -52,7 +52,7 @@ export interface DispatchHint {
   readonly finalErrors?: readonly string[] | undefined;
   /** Milliseconds after which a second copy of an idempotent task is started. */
   readonly hedgeAfterMs?: number | undefined;
-  /** The model for requests of the task that leave it to "auto". */
+  /** The model that requests of the task ask first which leave it to "auto", unless a choice is learned for them. */
   readonly model?: { readonly provider: string; readonly model: string } | undefined;
   /** All tasks of which this is so could take twice their expected times without the graph taking longer. */
   readonly offCriticalPath?: boolean | undefined;

@@ -112,7 +112,7 @@ export function usualModel(parts: LlmParts): UsualModel {
   const [first] = selectModels(parts, {});
   return {
     model: first ? refOf(first) : null,
-    others: routableModels(parts, {}),
+    choices: routableModels(parts, {}),
     isLearned: parts.routing !== undefined && mode === "learned",
   };
 }

@@ -268,6 +268,7 @@ describe("given more vectors than are worth comparing one by one", () => {
     const odd = await own.search(name, "number 4990", { limit: 30, filter: { odd: true } });
     expect(odd).toHaveLength(30);
     expect(odd.every(({ metadata }) => metadata.odd === true)).toBe(true);
+    expect(odd.map(({ score }) => score)).toEqual(odd.map(({ score }) => score).toSorted((x, y) => y - x));
   });
 
   test("2,560 dimensions are indexed as half-precision numbers", async () => {

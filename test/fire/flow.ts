@@ -6,7 +6,7 @@ import type { Driver, Queryable } from "../../src/core/driver.ts";
 import type { AnyWorkflow } from "../../src/index.ts";
 import { ensureDefinition } from "../../src/store/definitions.ts";
 import { migrate } from "../../src/store/migrate.ts";
-import { LANE, openConnections } from "./fire-worker.ts";
+import { LANE, openConnections } from "./built-worker.ts";
 
 /** For what takes a few seconds alone, and more beside others. */
 export const PATIENCE_MS = 30_000;

@@ -3,8 +3,8 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { putBack } from "../../src/store/instances.ts";
 import { createDatabase } from "../contract/backends.ts";
 import { assertInvariants } from "../invariants.ts";
+import { fireFlow, startFireWorker } from "./built-worker.ts";
 import { ChildWorker } from "./children.ts";
-import { fireFlow, startFireWorker } from "./fire-worker.ts";
 import {
   assertEffects,
   connect,

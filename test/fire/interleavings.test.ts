@@ -6,7 +6,7 @@ import { adoptRun, pauseRun, resumeRun } from "../../src/store/run-actions.ts";
 import { createDatabase } from "../contract/backends.ts";
 import { diamond, SqlWorker } from "../contract/sql-worker.ts";
 import { assertInvariants } from "../invariants.ts";
-import { loose } from "./fire-worker.ts";
+import { loose } from "./built-worker.ts";
 import { connect, prepareDatabase } from "./flow.ts";
 
 const two = loose("two")

@@ -4,8 +4,8 @@ import type { Driver } from "../../src/core/driver.ts";
 import { putBack } from "../../src/store/instances.ts";
 import { createDatabase } from "../contract/backends.ts";
 import { assertInvariants } from "../invariants.ts";
+import { fireFlow, startFireWorker } from "./built-worker.ts";
 import { ChildWorker } from "./children.ts";
-import { fireFlow, startFireWorker } from "./fire-worker.ts";
 import {
   assertEffects,
   connect,

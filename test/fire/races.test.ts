@@ -5,7 +5,7 @@ import { createDatabase } from "../contract/backends.ts";
 import { diamond } from "../contract/sql-worker.ts";
 import { assertInvariants } from "../invariants.ts";
 import { Actor, Ledger } from "./actors.ts";
-import { loose } from "./fire-worker.ts";
+import { loose } from "./built-worker.ts";
 import { connect, prepareDatabase, TIMEOUT } from "./flow.ts";
 import { seededRandom } from "./seed.ts";
 

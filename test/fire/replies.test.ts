@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { Goalpost, type GoalResult, silentLogger, type TaskSpec, workflow } from "../../src/index.ts";
 import { createDatabase } from "../contract/backends.ts";
 import { assertInvariants } from "../invariants.ts";
-import { effectStep, fireFlow, startFireWorker } from "./fire-worker.ts";
+import { effectStep, fireFlow, startFireWorker } from "./built-worker.ts";
 import {
   assertEffects,
   connect,

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { Goalpost, silentLogger, type TaskSpec } from "../../src/index.ts";
 import { assertInvariants } from "../invariants.ts";
 import { type Server, startServer } from "../server.ts";
-import { effectStep, fireFlow, startFireWorker } from "./fire-worker.ts";
+import { effectStep, fireFlow, startFireWorker } from "./built-worker.ts";
 import {
   assertEffects,
   connect,

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 import type { LlmRequest, ModelRef } from "../../src/core/llm.ts";
 import type { LlmOptions } from "../../src/core/llm-options.ts";
-import { GoalpostError } from "../../src/index.ts";
+import { GoalpostError, ModelError } from "../../src/index.ts";
 import { prepareRequest } from "../../src/llm/llm-caller.ts";
 import { rejection } from "../promises.ts";
 import { openDesk, ScriptedModels } from "./fakes.ts";
@@ -62,6 +62,34 @@ test("the user's table comes first, as far as its providers are there", async ()
   };
   expect(await modelsFor(["openai"], {}, { models })).toEqual(["openai/gpt-5.5", "openai/gpt-6-sol"]);
   expect(await modelsFor(["openai"], { taskType: "qa" }, { models })).toEqual(["openai/gpt-6-astra"]);
+});
+
+/** The models that are asked, in order, in a task whose plan chose a model; the first so many fail. */
+async function askedFor(preferred: ModelRef, request: Partial<LlmRequest> = {}, failures = 0) {
+  const models = {
+    medium: [{ provider: "one", model: "usual" }],
+    simple: [{ provider: "one", model: "cheap" }],
+  };
+  const gone = Array.from({ length: failures }, () => new ModelError("not_found", "no such model"));
+  const one = new ScriptedModels([...gone.map((error) => () => Promise.reject(error)), "fine"]);
+  const desk = openDesk({ providers: { one }, options: { models } });
+  await desk.ask({ messages: [{ role: "user", content: "hello" }], ...request }, { preferred });
+  return desk.ledger.planned.map(({ model }) => model);
+}
+
+test("the model that a plan chose is asked first where the request leaves it open", async () => {
+  const cheap = { provider: "one", model: "cheap" };
+  expect(await askedFor(cheap)).toEqual(["cheap"]);
+  expect(await askedFor(cheap, { model: "usual", provider: "one" })).toEqual(["usual"]);
+});
+
+test("where the model that a plan chose does not answer the table's is asked", async () => {
+  expect(await askedFor({ provider: "one", model: "cheap" }, {}, 1)).toEqual(["cheap", "usual"]);
+});
+
+test("a model that a plan chose and that cannot be chosen here is not asked", async () => {
+  expect(await askedFor({ provider: "elsewhere", model: "cheap" })).toEqual(["usual"]);
+  expect(await askedFor({ provider: "one", model: "retired" })).toEqual(["usual"]);
 });
 
 test("fallbacks come after the first model, and before what else the table has", async () => {
